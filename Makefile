@@ -1,0 +1,51 @@
+# gatewayd: one static binary, and everything that checks it.
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 30s
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: build demo test bench lint interop fuzz fmt-check vet clean
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/gatewayd ./cmd/gatewayd
+
+# A network of simulated radios on this machine: no dongle, no root.
+demo: build
+	bin/gatewayd demo
+
+test: fmt-check vet
+	go test ./...
+
+lint: fmt-check vet
+	go run $(STATICCHECK) ./...
+
+fmt-check:
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+
+vet:
+	go vet ./...
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+# The suites against foreign programs, which docs/operations.md names.
+interop:
+	go test -tags interop -count 1 -timeout 60m ./interop/... -v
+
+# Every fuzz target in turn, FUZZTIME each.
+fuzz:
+	@go test -list '^Fuzz' ./... | \
+	awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, f[i]; n = 0 }' | \
+	while read -r pkg target; do \
+		echo "fuzz $$pkg $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null; \
+	done
+
+clean:
+	rm -rf bin
