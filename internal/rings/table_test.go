@@ -1,0 +1,116 @@
+package rings
+
+// A ring is how far from the bare protocol a package may be.
+type ring int
+
+const (
+	unclassified ring = iota
+	wire              // bytes to values and back
+	machine           // events and time in, actions out
+	daemon            // sockets, files, clocks, goroutines
+	support           // helpers of tests: may use anything, used by tests only
+)
+
+func (r ring) String() string {
+	return [...]string{"unclassified", "wire", "machine", "daemon", "support"}[r]
+}
+
+// table says which ring each folder of the module is in. A folder that holds
+// both kinds is named by its outer one.
+var table = map[string]ring{
+	"ieee802154":     wire,
+	"ipv6":           wire,
+	"lowpan":         wire,
+	"ndp":            wire,
+	"pcap":           wire,
+	"radio/hdlc":     wire,
+	"thread/meshcop": wire,
+	"thread/tlv":     wire,
+
+	"alarm":          machine,
+	"coap":           machine,
+	"dhcp6":          machine,
+	"dnssd":          machine,
+	"dtls":           machine,
+	"dtls/ecjpake":   machine,
+	"eap":            machine,
+	"eap/noob":       machine,
+	"eap/psk":        machine,
+	"eap/tls":        machine,
+	"enrol":          machine,
+	"nat64":          machine,
+	"otcli":          machine,
+	"pana":           machine,
+	"radio":          machine,
+	"radio/medium":   machine,
+	"radio/rcp":      machine,
+	"radio/spinel":   machine,
+	"radius":         machine,
+	"sim":            machine,
+	"thread":         machine,
+	"thread/addr":    machine,
+	"thread/diag":    machine,
+	"thread/mac":     machine,
+	"thread/mle":     machine,
+	"thread/netdata": machine,
+
+	"api":              daemon,
+	"api/web":          daemon,
+	"cmd/gatewayd":     daemon,
+	"gateway":          daemon,
+	"host":             daemon,
+	"radio/medium/udp": daemon,
+	"radio/open":       daemon,
+	"radio/serial":     daemon,
+	"radio/zep":        daemon,
+	"store":            daemon,
+
+	"internal/rings": support,
+	"interop":        support,
+}
+
+// thirdParty lists what a machine may use besides the standard library and
+// the module: pure computation and codecs. A path covers what is below it.
+var thirdParty = []string{
+	"filippo.io/bigmod",
+	"filippo.io/nistec",
+	"github.com/insomniacslk/dhcp",
+	"github.com/miekg/dns",
+	"github.com/pion/dtls/v3/pkg",
+	"golang.org/x/crypto",
+}
+
+// forbiddenStd lists what the two inner rings must not import. A path covers
+// what is below it, except what allowedStd names.
+var forbiddenStd = map[string]string{
+	"context":     "cancelling is the daemon ring's affair",
+	"crypto/rand": "randomness is an argument",
+	"log":         "a machine returns what is worth logging",
+	"net":         "sockets are the daemon ring's affair",
+	"os":          "files and processes are the daemon ring's affair",
+	"syscall":     "files and processes are the daemon ring's affair",
+}
+
+var allowedStd = map[string]bool{"net/netip": true}
+
+// forbiddenName says why the two inner rings must not use a package's
+// top-level name, or "".
+func forbiddenName(pkg, name string) string {
+	switch pkg {
+	case "time":
+		switch name {
+		case "Now", "Since", "Until":
+			return "time is an argument"
+		case "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker":
+			return "a machine says when to call it again, it does not wait"
+		}
+	case "math/rand", "math/rand/v2":
+		switch name {
+		case "New", "NewPCG", "NewChaCha8", "NewSource", "NewZipf",
+			"Rand", "PCG", "ChaCha8", "Source", "Source64", "Zipf":
+			return ""
+		}
+		return "randomness is an argument, the global source is not"
+	}
+	return ""
+}
