@@ -1,0 +1,253 @@
+// Package keys derives and rotates the keys of a Thread network and counts
+// the frames that are sent with them.
+//
+//   - derivation: HMAC-SHA256 of the network key over sequence and "Thread"
+//   - rotation and the guard against forced rotation (Thread 1.4 Section 7)
+//   - frame counters, reserved ahead in durable storage: a counter is used only
+//     below a limit that was stored before, so that none is ever used twice
+package keys
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+
+	"gatewayd/alarm"
+	"gatewayd/ieee802154"
+	"gatewayd/radio"
+)
+
+// Specification constants.
+const (
+	defaultRotation = 672 * time.Hour
+	minRotation     = 2 * time.Hour
+	guardPercent    = 93
+)
+
+// Reserve is how many counters beyond the present one are reserved at a time.
+const Reserve = 1000
+
+// State is what must survive a restart.
+type State struct {
+	Sequence   uint32
+	MACCounter uint32 // the first one not reserved
+	MLECounter uint32
+}
+
+// Config is what a Manager needs.
+type Config struct {
+	Clock *alarm.Clock
+	// Save stores State durably before it returns. The counters it is given
+	// are limits; what is used afterwards stays below them.
+	Save func(State)
+	// Changed is called when the MAC keys are others than before.
+	Changed func()
+}
+
+// Manager keeps the keys of one node.
+type Manager struct {
+	cfg      Config
+	network  [16]byte
+	sequence uint32
+	rotation time.Duration
+	guard    time.Duration // of the time a sequence must last before a peer may move us on
+	guarded  time.Time     // no peer's sequence is followed before
+	hours    *alarm.Timer
+
+	macCounter, macLimit uint32
+	mleCounter, mleLimit uint32
+
+	mle    ring[*ieee802154.CCM]
+	mac    ring[*ieee802154.CCM]
+	kek    *ieee802154.CCM
+	kekSet bool
+	kekCtr uint32
+	wellCt uint32
+}
+
+// ring keeps what was derived for the last few sequences.
+type ring[T any] struct {
+	seq [4]uint32
+	val [4]T
+	ok  [4]bool
+}
+
+func (r *ring[T]) get(seq uint32, make func() T) T {
+	i := seq % 4
+	if !r.ok[i] || r.seq[i] != seq {
+		r.seq[i], r.val[i], r.ok[i] = seq, make(), true
+	}
+	return r.val[i]
+}
+
+// New returns a Manager with no network key.
+func New(cfg Config) *Manager {
+	m := &Manager{cfg: cfg, rotation: defaultRotation}
+	m.guard = m.rotation * guardPercent / 100
+	m.hours = cfg.Clock.NewTimer(m.rotate)
+	return m
+}
+
+// Restore continues from stored state: the stored limits are the first
+// counters that may be used.
+func (m *Manager) Restore(s State) {
+	m.sequence = s.Sequence
+	m.macCounter, m.macLimit = s.MACCounter, s.MACCounter
+	m.mleCounter, m.mleLimit = s.MLECounter, s.MLECounter
+	m.forget()
+}
+
+// Reset forgets everything: key, sequence and counters.
+func (m *Manager) Reset() {
+	cfg := m.cfg
+	m.hours.Stop()
+	*m = *New(cfg)
+}
+
+func (m *Manager) forget() { m.mle, m.mac = ring[*ieee802154.CCM]{}, ring[*ieee802154.CCM]{} }
+
+// Derive returns the MLE and the MAC key of a network key and sequence.
+func Derive(network [16]byte, sequence uint32) (mle, mac [16]byte) {
+	h := hmac.New(sha256.New, network[:])
+	h.Write(append(binary.BigEndian.AppendUint32(nil, sequence), "Thread"...))
+	sum := h.Sum(nil)
+	return [16]byte(sum[:16]), [16]byte(sum[16:])
+}
+
+// Index is the key index of a sequence, 1 to 128.
+func Index(sequence uint32) uint8 { return uint8(sequence&0x7f) + 1 }
+
+// SetNetworkKey takes a network key. One that differs from the present starts
+// again at sequence 0; with reset false the sequence is kept, as after a
+// restart.
+func (m *Manager) SetNetworkKey(key [16]byte, reset bool) {
+	if m.network == key {
+		return
+	}
+	m.network = key
+	m.forget()
+	if reset {
+		m.setSequence(0)
+		return
+	}
+	m.cfg.Changed()
+}
+
+// NetworkKey is the present network key.
+func (m *Manager) NetworkKey() [16]byte { return m.network }
+
+// Sequence is the present key sequence.
+func (m *Manager) Sequence() uint32 { return m.sequence }
+
+// Start begins counting rotation time. The first switch after a start is never
+// blocked by the guard.
+func (m *Manager) Start() {
+	m.guarded = time.Time{}
+	m.hours.Start(m.rotation)
+}
+
+// Stop stops counting rotation time.
+func (m *Manager) Stop() { m.hours.Stop() }
+
+// SetRotation takes the security policy's rotation time.
+func (m *Manager) SetRotation(d time.Duration) {
+	m.rotation = max(d, minRotation)
+	m.guard = m.rotation * guardPercent / 100
+	if m.hours.Running() {
+		m.hours.Start(m.rotation)
+	}
+}
+
+// SetGuard replaces the guard time that follows from the rotation time.
+func (m *Manager) SetGuard(d time.Duration) {
+	m.guard = d
+	if at := m.cfg.Clock.Now().Add(d); m.guarded.After(at) {
+		m.guarded = at
+	}
+}
+
+// Guard is the guard time.
+func (m *Manager) Guard() time.Duration { return m.guard }
+
+func (m *Manager) rotate() { m.setSequence(m.sequence + 1) }
+
+// SetSequence moves to a sequence by command or by an authoritative message:
+// the guard does not apply, and is armed anew by a step of one.
+func (m *Manager) SetSequence(seq uint32) {
+	if seq == m.sequence {
+		return
+	}
+	step := seq - m.sequence
+	m.setSequence(seq)
+	if step == 1 {
+		m.guarded = m.cfg.Clock.Now().Add(m.guard)
+	}
+}
+
+// Heard takes the higher sequence of a valid neighbour's frame, which counts
+// only when it is the next one and the guard has run down. It reports whether
+// the sequence was adopted.
+func (m *Manager) Heard(seq uint32) bool {
+	if seq != m.sequence+1 || m.cfg.Clock.Now().Before(m.guarded) {
+		return false
+	}
+	m.SetSequence(seq)
+	return true
+}
+
+func (m *Manager) setSequence(seq uint32) {
+	m.sequence = seq
+	m.macCounter, m.mleCounter = 0, 0
+	m.macLimit, m.mleLimit = Reserve, Reserve
+	m.save()
+	if m.hours.Running() {
+		m.hours.Start(m.rotation)
+	}
+	m.cfg.Changed()
+}
+
+func (m *Manager) save() {
+	m.cfg.Save(State{Sequence: m.sequence, MACCounter: m.macLimit, MLECounter: m.mleLimit})
+}
+
+// State is what must be stored now.
+func (m *Manager) State() State {
+	return State{Sequence: m.sequence, MACCounter: m.macLimit, MLECounter: m.mleLimit}
+}
+
+// MLE is the cipher of the MLE key of a sequence.
+func (m *Manager) MLE(seq uint32) *ieee802154.CCM {
+	return m.mle.get(seq, func() *ieee802154.CCM {
+		k, _ := Derive(m.network, seq)
+		return ieee802154.NewCCM(k)
+	})
+}
+
+// MAC is the cipher of the MAC key of a sequence.
+func (m *Manager) MAC(seq uint32) *ieee802154.CCM {
+	return m.mac.get(seq, func() *ieee802154.CCM {
+		_, k := Derive(m.network, seq)
+		return ieee802154.NewCCM(k)
+	})
+}
+
+// SequenceOf finds the sequence that a MAC key index means: the present one,
+// the one before or the one after.
+func (m *Manager) SequenceOf(index uint8) (uint32, bool) {
+	for _, s := range [...]uint32{m.sequence, m.sequence - 1, m.sequence + 1} {
+		if Index(s) == index {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
+// RadioKeys are the MAC keys as a radio wants them.
+func (m *Manager) RadioKeys() radio.Keys {
+	k := radio.Keys{Index: Index(m.sequence)}
+	_, k.Previous = Derive(m.network, m.sequence-1)
+	_, k.Current = Derive(m.network, m.sequence)
+	_, k.Next = Derive(m.network, m.sequence+1)
+	return k
+}

@@ -1,0 +1,84 @@
+package mac
+
+import (
+	"gatewayd/ieee802154"
+	"gatewayd/thread/keys"
+	"gatewayd/thread/link"
+)
+
+// maxPSDU is aMaxPHYPacketSize, with the FCS.
+const (
+	maxPSDU = 127
+	fcsLen  = 2
+	micLen  = 4 // of security level 5
+)
+
+// Frame is a frame to send, as the layer above fills it in.
+type Frame struct {
+	Dst, Src ieee802154.Addr
+	Security link.Security
+	Pending  bool
+	// PANID replaces the network's PAN id as destination when OverridePAN is
+	// set, and Channel the network's channel when it is not 0.
+	OverridePAN bool
+	PANID       uint16
+	Channel     uint8
+	Command     uint8 // MAC command id, 0 for a data frame
+	Payload     []byte
+
+	// What must stay the same when the frame is sent again.
+	prepared bool
+	seq      uint8
+	header   bool // keyIndex and counter are set
+	keyIndex uint8
+	counter  uint32
+}
+
+// wire lays the frame out. Security is in the header, counters not yet.
+func (m *MAC) wire(f *Frame) ieee802154.Frame {
+	w := ieee802154.Frame{
+		Type: ieee802154.FrameData, Version: ieee802154.Version2006,
+		Pending: f.Pending, Seq: f.seq,
+		Dst: f.Dst, Src: f.Src,
+		DstPAN: m.want.PANID, SrcPAN: m.want.PANID,
+		Payload: f.Payload,
+	}
+	if f.OverridePAN {
+		w.DstPAN = f.PANID
+	}
+	if f.Command != 0 {
+		w.Type, w.Command = ieee802154.FrameCommand, f.Command
+	}
+	w.AckRequest = f.Dst.Mode != ieee802154.AddrNone && !f.Dst.IsBroadcast()
+	w.PANCompressed = f.Dst.Mode != ieee802154.AddrNone && f.Src.Mode != ieee802154.AddrNone && w.DstPAN == w.SrcPAN
+	if f.Security == link.Unsecured {
+		return w
+	}
+	w.Secured = true
+	w.Security.Level = ieee802154.LevelEncMIC32
+	switch f.Security {
+	case link.Secured:
+		w.Security.KeyIDMode = 1
+	case link.JoinerKEK:
+		w.Security.KeyIDMode = 0
+	case link.WellKnown:
+		w.Security.KeyIDMode = 2
+		w.Security.KeyIndex = keys.WellKnownIndex
+		for i := range 4 {
+			w.Security.KeySource[i] = keys.WellKnownSource & 0xff
+		}
+	}
+	return w
+}
+
+// Room is how many bytes of payload fit into the frame as it is addressed and
+// secured.
+func (m *MAC) Room(f *Frame) int {
+	w := m.wire(f)
+	w.Payload = nil
+	n := len(w.AppendHeader(m.scratch[:0]))
+	if w.Secured {
+		n += micLen
+	}
+	return maxPSDU - fcsLen - n
+}

@@ -1,0 +1,327 @@
+package meshcop
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// Limits of the elements of a Dataset.
+const (
+	MaxDatasetLen     = 254
+	MaxNetworkNameLen = 16
+)
+
+// A Dataset is an Active or Pending Operational Dataset (Thread 1.4 Section
+// 8.4.3). What is nil, empty or the zero netip.Prefix is absent.
+type Dataset struct {
+	ActiveTimestamp  *Timestamp
+	PendingTimestamp *Timestamp
+	Delay            *uint32 // milliseconds until a pending dataset takes effect
+	Channel          *Channel
+	WakeupChannel    *Channel
+	ChannelMask      ChannelMask
+	ExtPANID         *ExtPANID
+	MeshLocalPrefix  netip.Prefix // a /64
+	NetworkKey       *Key
+	NetworkName      string // 1 to 16 bytes of UTF-8
+	PANID            *uint16
+	PSKc             *Key
+	SecurityPolicy   *SecurityPolicy
+	Unknown          []TLV
+}
+
+// Append appends the encoded dataset to b, in the order of OpenThread's tools.
+func (d *Dataset) Append(b []byte) []byte {
+	if d.ActiveTimestamp != nil {
+		b = appendTimestamp(b, TypeActiveTimestamp, *d.ActiveTimestamp)
+	}
+	if d.PendingTimestamp != nil {
+		b = appendTimestamp(b, TypePendingTimestamp, *d.PendingTimestamp)
+	}
+	if d.Delay != nil {
+		b = AppendUint32(b, TypeDelayTimer, *d.Delay)
+	}
+	if d.Channel != nil {
+		b = AppendTLV(b, TypeChannel, d.Channel.Append(nil))
+	}
+	if d.WakeupChannel != nil {
+		b = AppendTLV(b, TypeWakeupChannel, d.WakeupChannel.Append(nil))
+	}
+	if len(d.ChannelMask) != 0 {
+		b = AppendTLV(b, TypeChannelMask, d.ChannelMask.Append(nil))
+	}
+	if d.ExtPANID != nil {
+		b = AppendTLV(b, TypeExtPANID, d.ExtPANID[:])
+	}
+	if d.MeshLocalPrefix.IsValid() {
+		b = appendPrefix64(b, TypeMeshLocalPrefix, d.MeshLocalPrefix)
+	}
+	if d.NetworkKey != nil {
+		b = AppendTLV(b, TypeNetworkKey, d.NetworkKey[:])
+	}
+	if d.NetworkName != "" {
+		b = AppendString(b, TypeNetworkName, d.NetworkName)
+	}
+	if d.PANID != nil {
+		b = AppendUint16(b, TypePANID, *d.PANID)
+	}
+	if d.PSKc != nil {
+		b = AppendTLV(b, TypePSKc, d.PSKc[:])
+	}
+	if d.SecurityPolicy != nil {
+		b = AppendTLV(b, TypeSecurityPolicy, d.SecurityPolicy.Append(nil))
+	}
+	return appendTLVs(b, d.Unknown)
+}
+
+func appendTimestamp(b []byte, t Type, ts Timestamp) []byte {
+	v := ts.Bytes()
+	return AppendTLV(b, t, v[:])
+}
+
+// DecodeDataset reads a dataset. It must not be longer than 254 bytes, use an
+// extended length, hold a type twice, or hold a value that is too short or
+// invalid; the error is a *DecodeError with the offset. Unknown alias b.
+func DecodeDataset(b []byte) (Dataset, error) {
+	if len(b) > MaxDatasetLen {
+		return Dataset{}, &DecodeError{What: "dataset", Offset: MaxDatasetLen, Err: fmt.Errorf("%w: %d bytes, at most %d", ErrLong, len(b), MaxDatasetLen)}
+	}
+	var seen [256]bool
+	for off := 0; off < len(b); {
+		t, end, err := TLVs(b).next(off)
+		if err != nil {
+			return Dataset{}, err
+		}
+		if b[off+1] == extendedLength {
+			return Dataset{}, &DecodeError{What: t.Type.String(), Offset: off + 1, Err: fmt.Errorf("%w: extended length", ErrInvalid)}
+		}
+		if seen[t.Type] {
+			return Dataset{}, &DecodeError{What: t.Type.String(), Offset: off, Err: ErrDuplicate}
+		}
+		seen[t.Type] = true
+		off = end
+	}
+
+	f := newFields(b)
+	d := Dataset{
+		ActiveTimestamp:  f.timestamp(TypeActiveTimestamp),
+		PendingTimestamp: f.timestamp(TypePendingTimestamp),
+		Delay:            f.uint32(TypeDelayTimer),
+		Channel:          f.channel(TypeChannel),
+		WakeupChannel:    f.channel(TypeWakeupChannel),
+		ChannelMask:      f.channelMask(),
+		ExtPANID:         f.extPANID(TypeExtPANID),
+		MeshLocalPrefix:  f.prefix64(TypeMeshLocalPrefix),
+		NetworkKey:       f.key(TypeNetworkKey),
+		NetworkName:      f.networkName(),
+		PANID:            f.uint16(TypePANID),
+		PSKc:             f.key(TypePSKc),
+		SecurityPolicy:   f.securityPolicy(),
+	}
+	var err error
+	if d.Unknown, err = f.finish(); err != nil {
+		return Dataset{}, err
+	}
+	return d, nil
+}
+
+// inValue shifts the offset of an error inside a value to the whole input and
+// names the TLV.
+func (f *fields) inValue(t Type, off int, err error) {
+	if de, ok := err.(*DecodeError); ok {
+		off, err = off+de.Offset, de.Err
+	}
+	f.fail(t, off, err)
+}
+
+func (f *fields) channel(t Type) *Channel {
+	v, off, ok := f.raw(t)
+	if !ok {
+		return nil
+	}
+	c, err := DecodeChannel(v)
+	if err != nil {
+		f.inValue(t, off, err)
+		return nil
+	}
+	return &c
+}
+
+func (f *fields) channelMask() ChannelMask {
+	v, off, ok := f.raw(TypeChannelMask)
+	if !ok {
+		return nil
+	}
+	m, err := DecodeChannelMask(v)
+	if err != nil {
+		f.inValue(TypeChannelMask, off, err)
+	}
+	return m
+}
+
+func (f *fields) securityPolicy() *SecurityPolicy {
+	v, off, ok := f.raw(TypeSecurityPolicy)
+	if !ok {
+		return nil
+	}
+	p, err := DecodeSecurityPolicy(v)
+	if err != nil {
+		f.inValue(TypeSecurityPolicy, off, err)
+		return nil
+	}
+	return &p
+}
+
+// networkName returns a name, which has at least one byte: an empty one could
+// not be told from an absent one and names no network.
+func (f *fields) networkName() string {
+	v, off, ok := f.raw(TypeNetworkName)
+	if ok && len(v) == 0 {
+		f.fail(TypeNetworkName, off, ErrShort)
+	}
+	return f.text(TypeNetworkName, MaxNetworkNameLen)
+}
+
+// requiredActive are the elements of a complete Active Operational Dataset;
+// a pending one has two more.
+var (
+	requiredActive = []Type{
+		TypeActiveTimestamp, TypeChannel, TypeChannelMask, TypeExtPANID, TypeMeshLocalPrefix,
+		TypeNetworkKey, TypeNetworkName, TypePANID, TypePSKc, TypeSecurityPolicy,
+	}
+	requiredPending      = append(slices.Clone(requiredActive), TypePendingTimestamp, TypeDelayTimer)
+	knownDataset         = append(slices.Clone(requiredPending), TypeWakeupChannel)
+	requiredCommissioned = []Type{TypeNetworkKey, TypeNetworkName, TypeExtPANID, TypePANID, TypeChannel}
+)
+
+// Has reports whether the dataset holds a TLV of type t.
+func (d *Dataset) Has(t Type) bool {
+	switch t {
+	case TypeActiveTimestamp:
+		return d.ActiveTimestamp != nil
+	case TypePendingTimestamp:
+		return d.PendingTimestamp != nil
+	case TypeDelayTimer:
+		return d.Delay != nil
+	case TypeChannel:
+		return d.Channel != nil
+	case TypeWakeupChannel:
+		return d.WakeupChannel != nil
+	case TypeChannelMask:
+		return len(d.ChannelMask) != 0
+	case TypeExtPANID:
+		return d.ExtPANID != nil
+	case TypeMeshLocalPrefix:
+		return d.MeshLocalPrefix.IsValid()
+	case TypeNetworkKey:
+		return d.NetworkKey != nil
+	case TypeNetworkName:
+		return d.NetworkName != ""
+	case TypePANID:
+		return d.PANID != nil
+	case TypePSKc:
+		return d.PSKc != nil
+	case TypeSecurityPolicy:
+		return d.SecurityPolicy != nil
+	}
+	return slices.ContainsFunc(d.Unknown, func(u TLV) bool { return u.Type == t })
+}
+
+func (d *Dataset) missing(types []Type) []Type {
+	var out []Type
+	for _, t := range types {
+		if !d.Has(t) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// MissingActive returns the elements a complete Active Operational Dataset
+// needs and d does not have.
+func (d *Dataset) MissingActive() []Type { return d.missing(requiredActive) }
+
+// MissingPending returns the elements a complete Pending Operational Dataset
+// needs and d does not have.
+func (d *Dataset) MissingPending() []Type { return d.missing(requiredPending) }
+
+// Commissioned reports whether d is enough to attach to its network: key,
+// name, Extended PAN ID, PAN ID and channel.
+func (d *Dataset) Commissioned() bool { return len(d.missing(requiredCommissioned)) == 0 }
+
+// Remove takes the element of type t out of the dataset.
+func (d *Dataset) Remove(t Type) {
+	switch t {
+	case TypeActiveTimestamp:
+		d.ActiveTimestamp = nil
+	case TypePendingTimestamp:
+		d.PendingTimestamp = nil
+	case TypeDelayTimer:
+		d.Delay = nil
+	case TypeChannel:
+		d.Channel = nil
+	case TypeWakeupChannel:
+		d.WakeupChannel = nil
+	case TypeChannelMask:
+		d.ChannelMask = nil
+	case TypeExtPANID:
+		d.ExtPANID = nil
+	case TypeMeshLocalPrefix:
+		d.MeshLocalPrefix = netip.Prefix{}
+	case TypeNetworkKey:
+		d.NetworkKey = nil
+	case TypeNetworkName:
+		d.NetworkName = ""
+	case TypePANID:
+		d.PANID = nil
+	case TypePSKc:
+		d.PSKc = nil
+	case TypeSecurityPolicy:
+		d.SecurityPolicy = nil
+	default:
+		d.Unknown = slices.DeleteFunc(slices.Clone(d.Unknown), func(u TLV) bool { return u.Type == t })
+	}
+}
+
+// Only returns the dataset reduced to the given types, the answer to a
+// MGMT_ACTIVE_GET or MGMT_PENDING_GET that lists them.
+func (d *Dataset) Only(types []Type) Dataset {
+	out := *d
+	for _, t := range knownDataset {
+		if !slices.Contains(types, t) {
+			out.Remove(t)
+		}
+	}
+	out.Unknown = slices.DeleteFunc(slices.Clone(d.Unknown), func(u TLV) bool { return !slices.Contains(types, u.Type) })
+	return out
+}
+
+// Merge replaces in d every element that src holds, as a commissioner's
+// MGMT_ACTIVE_SET and MGMT_PENDING_SET do (Thread 1.4 Section 8.7.4).
+func (d *Dataset) Merge(src *Dataset) {
+	d.ActiveTimestamp = cmp.Or(src.ActiveTimestamp, d.ActiveTimestamp)
+	d.PendingTimestamp = cmp.Or(src.PendingTimestamp, d.PendingTimestamp)
+	d.Delay = cmp.Or(src.Delay, d.Delay)
+	d.Channel = cmp.Or(src.Channel, d.Channel)
+	d.WakeupChannel = cmp.Or(src.WakeupChannel, d.WakeupChannel)
+	if len(src.ChannelMask) != 0 {
+		d.ChannelMask = src.ChannelMask
+	}
+	d.ExtPANID = cmp.Or(src.ExtPANID, d.ExtPANID)
+	d.MeshLocalPrefix = cmp.Or(src.MeshLocalPrefix, d.MeshLocalPrefix)
+	d.NetworkKey = cmp.Or(src.NetworkKey, d.NetworkKey)
+	d.NetworkName = cmp.Or(src.NetworkName, d.NetworkName)
+	d.PANID = cmp.Or(src.PANID, d.PANID)
+	d.PSKc = cmp.Or(src.PSKc, d.PSKc)
+	d.SecurityPolicy = cmp.Or(src.SecurityPolicy, d.SecurityPolicy)
+	d.Unknown = slices.Clone(d.Unknown)
+	for _, u := range src.Unknown {
+		if i := slices.IndexFunc(d.Unknown, func(x TLV) bool { return x.Type == u.Type }); i >= 0 {
+			d.Unknown[i] = u
+		} else {
+			d.Unknown = append(d.Unknown, u)
+		}
+	}
+}
