@@ -40,7 +40,7 @@ type SecurityPolicy struct {
 	AutonomousEnrollment   bool
 	NetworkKeyProvisioning bool
 	TobleLink              bool
-	NonCCMRouters          bool // as routers of a commercial network
+	NonCCMRouters          bool  // as routers of a commercial network
 	VersionThreshold       uint8 // lowest protocol version of a router, minus 3; 3 bits
 }
 
