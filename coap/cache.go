@@ -5,41 +5,35 @@ import (
 	"time"
 )
 
-// cacheKey identifies a message (RFC 7252 Section 4.5).
-type cacheKey[P comparable] struct {
-	peer P
-	mid  uint16
-}
-
-// A cacheEntry remembers a message that was received, and how.
-type cacheEntry[P comparable] struct {
-	key     cacheKey[P]
-	expires time.Time
-	reply   []byte // what a duplicate is answered with; nil: nothing
-	elem    *list.Element
-}
-
-// cache remembers received messages, so that a duplicate is recognized and
-// answered like the original. It is bounded: the oldest entry leaves first.
-type cache[P comparable] struct {
-	entries    map[cacheKey[P]]*cacheEntry[P]
-	order      *list.List // of *cacheEntry[P], oldest first
-	bytes      int        // sum of the replies
+// cache remembers values for a time and is bounded twice, in the number of
+// entries and in the sum of their sizes: the oldest entry leaves first.
+type cache[K comparable, V any] struct {
+	entries    map[K]*cacheEntry[K, V]
+	order      *list.List // of *cacheEntry, oldest first
+	size       int
 	maxEntries int
-	maxBytes   int
+	maxSize    int
 }
 
-func newCache[P comparable](maxEntries, maxBytes int) cache[P] {
-	return cache[P]{
-		entries:    make(map[cacheKey[P]]*cacheEntry[P]),
+type cacheEntry[K comparable, V any] struct {
+	key     K
+	value   V
+	size    int
+	expires time.Time
+	elem    *list.Element // nil: has left the cache
+}
+
+func newCache[K comparable, V any](maxEntries, maxSize int) cache[K, V] {
+	return cache[K, V]{
+		entries:    make(map[K]*cacheEntry[K, V]),
 		order:      list.New(),
 		maxEntries: maxEntries,
-		maxBytes:   maxBytes,
+		maxSize:    maxSize,
 	}
 }
 
-// get returns the live entry of a message, or nil.
-func (c *cache[P]) get(key cacheKey[P], now time.Time) *cacheEntry[P] {
+// get returns the live entry of a key, or nil.
+func (c *cache[K, V]) get(key K, now time.Time) *cacheEntry[K, V] {
 	en := c.entries[key]
 	if en != nil && !now.Before(en.expires) {
 		c.remove(en)
@@ -48,37 +42,42 @@ func (c *cache[P]) get(key cacheKey[P], now time.Time) *cacheEntry[P] {
 	return en
 }
 
-// add remembers a message; there must be no live entry of it.
-func (c *cache[P]) add(key cacheKey[P], now time.Time, lifetime time.Duration) *cacheEntry[P] {
+// put adds an entry, in place of an older one of the same key.
+func (c *cache[K, V]) put(key K, value V, size int, now time.Time, lifetime time.Duration) *cacheEntry[K, V] {
+	c.remove(c.entries[key])
 	for el := c.order.Front(); el != nil; el = c.order.Front() {
-		en := el.Value.(*cacheEntry[P])
+		en := el.Value.(*cacheEntry[K, V])
 		if now.Before(en.expires) && len(c.entries) < c.maxEntries {
 			break
 		}
 		c.remove(en)
 	}
-	en := &cacheEntry[P]{key: key, expires: now.Add(lifetime)}
+	en := &cacheEntry[K, V]{key: key, expires: now.Add(lifetime)}
 	en.elem = c.order.PushBack(en)
 	c.entries[key] = en
+	c.set(en, value, size)
 	return en
 }
 
-// setReply sets what duplicates are answered with. The entry may have left the
-// cache meanwhile.
-func (c *cache[P]) setReply(en *cacheEntry[P], reply []byte) {
+// set changes the value of an entry, which may have left the cache.
+func (c *cache[K, V]) set(en *cacheEntry[K, V], value V, size int) {
 	if en.elem == nil {
 		return
 	}
-	c.bytes += len(reply) - len(en.reply)
-	en.reply = reply
-	for c.bytes > c.maxBytes {
-		c.remove(c.order.Front().Value.(*cacheEntry[P]))
+	c.size += size - en.size
+	en.value, en.size = value, size
+	for c.size > c.maxSize {
+		c.remove(c.order.Front().Value.(*cacheEntry[K, V]))
 	}
 }
 
-func (c *cache[P]) remove(en *cacheEntry[P]) {
+// remove takes an entry out, which may be nil or have left already.
+func (c *cache[K, V]) remove(en *cacheEntry[K, V]) {
+	if en == nil || en.elem == nil {
+		return
+	}
 	c.order.Remove(en.elem)
 	en.elem = nil
-	c.bytes -= len(en.reply)
+	c.size -= en.size
 	delete(c.entries, en.key)
 }

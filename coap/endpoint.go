@@ -118,6 +118,19 @@ func transmitWait(timeout time.Duration, factor float64, retransmit int) time.Du
 	return time.Duration(float64(timeout) * float64(uint64(1)<<min(retransmit+1, 16)-1) * factor)
 }
 
+// messageKey identifies a message (RFC 7252 Section 4.5).
+type messageKey[P comparable] struct {
+	peer P
+	mid  uint16
+}
+
+// seenCache maps the messages received to what a duplicate is answered with;
+// nil: nothing.
+type (
+	seenCache[P comparable] = cache[messageKey[P], []byte]
+	seenEntry[P comparable] = cacheEntry[messageKey[P], []byte]
+)
+
 // An Endpoint sends and receives CoAP messages: client and server at once
 // (RFC 7252 Sections 4 and 5). P identifies a peer and the way to it.
 //
@@ -133,7 +146,7 @@ type Endpoint[P comparable] struct {
 	byToken  map[string][]*Exchange[P]
 	timers   timerHeap[P]
 	queued   []*Exchange[P] // held back by NSTART, oldest first
-	seen     cache[P]
+	seen     seenCache[P]
 }
 
 // New returns an endpoint. It panics when cfg lacks Rand or Send.
@@ -145,7 +158,7 @@ func New[P comparable](cfg Config[P]) *Endpoint[P] {
 		lastMID:  uint16(cfg.Rand.Uint32()),
 		byMID:    make(map[uint16]*Exchange[P]),
 		byToken:  make(map[string][]*Exchange[P]),
-		seen:     newCache[P](cfg.CacheEntries, cfg.CacheBytes),
+		seen:     newCache[messageKey[P], []byte](cfg.CacheEntries, cfg.CacheBytes),
 	}
 }
 
@@ -194,7 +207,7 @@ func (e *Endpoint[P]) CancelAll() {
 	for _, x := range all {
 		x.Cancel()
 	}
-	e.seen = newCache[P](e.cfg.CacheEntries, e.cfg.CacheBytes)
+	e.seen = newCache[messageKey[P], []byte](e.cfg.CacheEntries, e.cfg.CacheBytes)
 }
 
 // Receive handles a datagram; it does not keep it. Malformed datagrams are
@@ -244,13 +257,13 @@ func (e *Endpoint[P]) receiveEmpty(from P, m Message) {
 		return
 	}
 	x := e.byMID[m.MessageID]
-	if x == nil || !x.inFlight() || !e.cfg.SamePeer(x.to, from) {
+	if x == nil || x.state == held || !e.cfg.SamePeer(x.to, from) {
 		return
 	}
-	switch m.Type {
-	case Acknowledgement:
+	switch {
+	case m.Type == Acknowledgement && x.state == sent:
 		x.acknowledged(from, m)
-	case Reset:
+	case m.Type == Reset:
 		x.finish(Response[P]{From: from, Message: m}, ErrReset)
 	}
 }
@@ -262,7 +275,7 @@ func (e *Endpoint[P]) receiveResponse(from P, m Message) {
 		return // a reset is empty, RFC 7252 Section 4.2
 	case Acknowledgement:
 		x := e.byMID[m.MessageID]
-		if x == nil || !x.inFlight() || !x.request || x.token != string(m.Token) || !e.cfg.SamePeer(x.to, from) {
+		if x == nil || x.state != sent || !x.request || x.token != string(m.Token) || !e.cfg.SamePeer(x.to, from) {
 			return
 		}
 		r := Response[P]{From: from, Message: m.Clone()}
@@ -273,7 +286,7 @@ func (e *Endpoint[P]) receiveResponse(from P, m Message) {
 		x.responded(r)
 		return
 	}
-	key := cacheKey[P]{peer: from, mid: m.MessageID}
+	key := messageKey[P]{peer: from, mid: m.MessageID}
 	if old := e.seen.get(key, e.now); old != nil {
 		e.replay(from, old)
 		return
@@ -285,11 +298,11 @@ func (e *Endpoint[P]) receiveResponse(from P, m Message) {
 		e.reset(from, m)
 		return
 	}
-	entry := e.seen.add(key, e.now, e.lifetime(m.Type))
+	var ack []byte
 	if m.Type == Confirmable && !e.cfg.Multicast(from) {
-		e.seen.setReply(entry, emptyMessage(Acknowledgement, m.MessageID))
-		e.replay(from, entry)
+		ack = emptyMessage(Acknowledgement, m.MessageID)
 	}
+	e.replay(from, e.seen.put(key, ack, len(ack), e.now, e.lifetime(m.Type)))
 	x.responded(Response[P]{From: from, Message: m.Clone()})
 }
 
@@ -304,9 +317,9 @@ func (e *Endpoint[P]) waiting(from P, token []byte) *Exchange[P] {
 }
 
 // replay answers a duplicate like the original.
-func (e *Endpoint[P]) replay(to P, old *cacheEntry[P]) {
-	if old.reply != nil {
-		e.cfg.Send(to, old.reply)
+func (e *Endpoint[P]) replay(to P, old *seenEntry[P]) {
+	if old.value != nil {
+		e.cfg.Send(to, old.value)
 	}
 }
 

@@ -212,10 +212,6 @@ func (x *Exchange[P]) start() {
 	x.e.cfg.Send(x.to, x.datagram)
 }
 
-// inFlight reports whether an acknowledgement or reset may refer to x. For a
-// reset that is the case also after the message was acknowledged.
-func (x *Exchange[P]) inFlight() bool { return x.state == sent || x.state == waiting }
-
 // expire retransmits or gives up (RFC 7252 Section 4.2).
 func (x *Exchange[P]) expire() {
 	if x.state != sent || x.retries == 0 {
@@ -230,9 +226,6 @@ func (x *Exchange[P]) expire() {
 
 // acknowledged handles an empty acknowledgement.
 func (x *Exchange[P]) acknowledged(from P, m Message) {
-	if x.state != sent {
-		return
-	}
 	if !x.request || x.opts.FinishAtAck {
 		x.finish(Response[P]{From: from, Message: m}, nil)
 		return

@@ -215,9 +215,11 @@ func (m *Message) SetPath(path string) {
 	if path == "" {
 		return
 	}
+	var segs []Option
 	for seg := range strings.SplitSeq(path, "/") {
-		m.AddOption(StringOption(OptionURIPath, pathUnescape.Replace(seg)))
+		segs = append(segs, StringOption(OptionURIPath, pathUnescape.Replace(seg)))
 	}
+	m.AddOption(segs...)
 }
 
 // Queries returns the Uri-Query options in order, "key=value" or "key".

@@ -19,9 +19,13 @@ type Request[P comparable] struct {
 	Message
 
 	e        *Endpoint[P]
-	entry    *cacheEntry[P]
+	entry    *seenEntry[P]
 	acked    bool // the empty acknowledgement was sent
 	answered bool
+
+	// shape, of the block-wise layer, turns an answer into what goes into one
+	// message.
+	shape func(Code, []byte, []Option) (Code, []byte, []Option)
 }
 
 // receiveRequest hands a request to its handler.
@@ -35,14 +39,14 @@ func (e *Endpoint[P]) receiveRequest(from P, m Message) {
 		// one comes nevertheless, no acknowledgement may go out.
 		m.Type = NonConfirmable
 	}
-	key := cacheKey[P]{peer: from, mid: m.MessageID}
+	key := messageKey[P]{peer: from, mid: m.MessageID}
 	if old := e.seen.get(key, e.now); old != nil {
 		e.replay(from, old)
 		return
 	}
 	r := &Request[P]{
 		From: from, Multicast: multicast, Message: m.Clone(),
-		e: e, entry: e.seen.add(key, e.now, e.lifetime(m.Type)),
+		e: e, entry: e.seen.put(key, nil, 0, e.now, e.lifetime(m.Type)),
 	}
 	if o, bad := m.BadOption(e.cfg.KnownOption); bad {
 		r.refuseOption(o)
@@ -91,6 +95,9 @@ func (r *Request[P]) Respond(code Code, payload []byte, opts ...Option) {
 		return
 	}
 	r.answered = true
+	if r.shape != nil {
+		code, payload, opts = r.shape(code, payload, opts)
+	}
 	m := Message{Type: r.Type, Code: code, Token: r.Token, Options: opts, Payload: payload}
 	if r.Type == Confirmable && !r.acked {
 		m.Type, m.MessageID = Acknowledgement, r.MessageID
@@ -146,7 +153,7 @@ func (r *Request[P]) acknowledge() {
 
 // finally sends an answer that duplicates of the request get as well.
 func (r *Request[P]) finally(datagram []byte) {
-	r.e.seen.setReply(r.entry, datagram)
+	r.e.seen.set(r.entry, datagram, len(datagram))
 	r.e.cfg.Send(r.From, datagram)
 }
 
