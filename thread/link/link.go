@@ -12,10 +12,10 @@ type Security uint8
 
 // The kinds of protection Thread knows. All but Unsecured are ENC-MIC-32.
 const (
-	Secured    Security = iota // key id mode 1, the network's MAC key
-	Unsecured                  // none: MLE protects itself, joiners have no key
-	JoinerKEK                  // key id mode 0, the KEK of a joiner session
-	WellKnown                  // key id mode 2, the key everybody has (MLE Announce)
+	Secured   Security = iota // key id mode 1, the network's MAC key
+	Unsecured                 // none: MLE protects itself, joiners have no key
+	JoinerKEK                 // key id mode 0, the KEK of a joiner session
+	WellKnown                 // key id mode 2, the key everybody has (MLE Announce)
 )
 
 func (s Security) String() string {
@@ -60,6 +60,9 @@ type Options struct {
 	OverridePAN bool
 	PANID       uint16
 	Channel     uint8
+	// Repeat marks a further transmission of a multicast datagram, which
+	// sleepy children have had already.
+	Repeat bool
 	// Done, when set, is called once: with true when the last frame was
 	// transmitted and, if unicast, acknowledged.
 	Done func(ok bool)
