@@ -1,0 +1,301 @@
+package lowpan_test
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gatewayd/ieee802154"
+	"gatewayd/ipv6"
+	"gatewayd/lowpan"
+	"gatewayd/pcap"
+)
+
+const captureDir = "../testdata/captures"
+
+// sidecar is what the test needs of the file next to a capture.
+type sidecar struct {
+	Network struct {
+		MeshLocal string `json:"mesh_local_prefix"`
+	}
+	Secrets struct {
+		NetworkKeys []string `json:"network_keys"`
+		KEKs        []string
+	}
+	AddrMap    map[string]string `json:"addr_map"`
+	Contexts   map[string]string
+	NodesAtEnd map[string]struct {
+		ExtAddr string
+	} `json:"nodes_at_end"`
+}
+
+// capture is one recording with what it takes to read it.
+type capture struct {
+	ctx     lowpan.Contexts
+	keys    []*ieee802154.CCM // tried in turn: the MIC says which is right
+	exts    map[ieee802154.ExtAddr]bool
+	packets []pcap.Packet
+}
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func loadCapture(t *testing.T, path string) *capture {
+	t.Helper()
+	js, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sc sidecar
+	if err := json.Unmarshal(js, &sc); err != nil {
+		t.Fatal(err)
+	}
+	c := &capture{exts: make(map[ieee802154.ExtAddr]bool)}
+
+	c.ctx = lowpan.Contexts{{ID: 0, Prefix: netip.MustParsePrefix(sc.Network.MeshLocal), Compress: true}}
+	for id, p := range sc.Contexts {
+		var n uint8
+		if _, err := fmt.Sscan(id, &n); err != nil {
+			t.Fatal(err)
+		}
+		c.ctx = append(c.ctx, lowpan.Context{ID: n, Prefix: netip.MustParsePrefix(p), Compress: true})
+	}
+
+	addKey := func(key []byte) { c.keys = append(c.keys, ieee802154.NewCCM([16]byte(key))) }
+	for _, nk := range sc.Secrets.NetworkKeys {
+		for seq := range uint32(3) {
+			m := hmac.New(sha256.New, unhex(t, nk))
+			m.Write(append(binary.BigEndian.AppendUint32(nil, seq), "Thread"...))
+			addKey(m.Sum(nil)[16:])
+		}
+	}
+	for _, k := range sc.Secrets.KEKs {
+		addKey(unhex(t, k))
+	}
+	// Key identifier mode 2: the same key and address for everyone.
+	addKey(unhex(t, "78581686fdb4580fb092546aecbd1566"))
+	c.exts[ieee802154.ExtAddr(unhex(t, "3506feb823d48712"))] = true
+
+	for _, e := range sc.AddrMap {
+		c.exts[ieee802154.ExtAddr(unhex(t, e))] = true
+	}
+	for _, n := range sc.NodesAtEnd {
+		c.exts[ieee802154.ExtAddr(unhex(t, n.ExtAddr))] = true
+	}
+
+	f, err := os.Open(strings.TrimSuffix(path, ".json") + ".pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := pcap.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		p, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.packets = append(c.packets, p)
+		// Nodes that were gone at the end.
+		if f, err := ieee802154.Decode(p.PSDU); err == nil && f.Src.Mode == ieee802154.AddrExtended {
+			c.exts[f.Src.Ext] = true
+		}
+	}
+	return c
+}
+
+// open decrypts a frame in place.
+func (c *capture) open(f *ieee802154.Frame, psdu []byte) error {
+	var err error
+	for _, key := range c.keys {
+		for ext := range c.exts {
+			if err = f.Open(psdu, key, ext); err == nil {
+				return nil
+			}
+		}
+	}
+	return err
+}
+
+// hop is one transmission's sender and receiver: a datagram that is forwarded
+// is heard once for each.
+type hop struct{ src, dst ieee802154.Addr }
+
+// sent is what was heard of a datagram, a payload a frame.
+type sent struct {
+	payloads [][]byte
+	rooms    []int
+}
+
+// tally counts frames and packets over all captures.
+type tally struct {
+	frames, packets, fragmented, meshed, stateful, same int
+}
+
+// Every packet that was recorded decompresses to one whose checksum is right,
+// which covers the addresses, and compresses to the recorded bytes again,
+// frame for frame, since OpenThread sent all of them.
+func TestCaptures(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(captureDir, "*.json"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no captures in %s: %v", captureDir, err)
+	}
+	var total tally
+	for _, path := range paths {
+		name := strings.TrimSuffix(filepath.Base(path), ".json")
+		t.Run(name, func(t *testing.T) {
+			n := loadCapture(t, path).replay(t)
+			total.frames += n.frames
+			total.packets += n.packets
+			total.fragmented += n.fragmented
+			total.meshed += n.meshed
+			total.same += n.same
+			total.stateful += n.stateful
+		})
+	}
+	t.Logf("%d frames, %d packets: %d compressed to the same bytes; %d packets in fragments, %d frames with a mesh header, %d with a context id",
+		total.frames, total.packets, total.same, total.fragmented, total.meshed, total.stateful)
+	if total.packets < 1000 || total.fragmented < 50 || total.meshed < 100 || total.stateful == 0 {
+		t.Errorf("the captures hold more than that: %+v", total)
+	}
+}
+
+func (c *capture) replay(t *testing.T) (n tally) {
+	reassemblers := make(map[hop]*lowpan.Reassembler)
+	heard := make(map[hop]*sent)
+	for i, p := range c.packets {
+		f, err := ieee802154.Decode(p.PSDU)
+		if err != nil || f.Type != ieee802154.FrameData || len(f.Payload) == 0 {
+			continue
+		}
+		if f.Secured {
+			if err := c.open(&f, p.PSDU); err != nil {
+				t.Errorf("frame %d: %v", i+1, err)
+				continue
+			}
+		}
+		if len(f.Payload) == 0 { // child supervision
+			continue
+		}
+		n.frames++
+
+		room := ieee802154.MaxPSDU - ieee802154.FCSLen - (len(p.PSDU) - len(f.Payload))
+		link := lowpan.Link{Src: f.Src, Dst: f.Dst, Secure: f.Secured}
+		rest := f.Payload
+		if lowpan.IsMesh(rest) {
+			m, after, err := lowpan.DecodeMesh(rest)
+			if err != nil {
+				t.Errorf("frame %d: %v", i+1, err)
+				continue
+			}
+			if again := m.Append(nil); !bytes.Equal(again, rest[:len(rest)-len(after)]) {
+				t.Errorf("frame %d: mesh header %+v became %x, was %x", i+1, m, again, rest)
+			}
+			link.Src, link.Dst = ieee802154.ShortAddr(m.Src), ieee802154.ShortAddr(m.Dst)
+			room -= len(rest) - len(after)
+			rest = after
+			n.meshed++
+		}
+
+		if lowpan.IsIPHC(rest) && rest[1]&0x80 != 0 {
+			n.stateful++
+		}
+		h := hop{f.Src, f.Dst}
+		if !lowpan.IsFrag(rest) {
+			packet, err := lowpan.DecompressPacket(nil, rest, link.Src, link.Dst, c.ctx)
+			if err != nil {
+				t.Errorf("frame %d: %v: %x", i+1, err, rest)
+				continue
+			}
+			c.check(t, &n, i+1, packet, link, &sent{[][]byte{rest}, []int{room}})
+			continue
+		}
+		if reassemblers[h] == nil {
+			reassemblers[h] = lowpan.NewReassembler(lowpan.ReassemblerConfig{})
+		}
+		if lowpan.IsFrag1(rest) {
+			heard[h] = &sent{}
+		}
+		heard[h].payloads = append(heard[h].payloads, rest)
+		heard[h].rooms = append(heard[h].rooms, room)
+		packet, done, err := reassemblers[h].Add(p.Time, link, c.ctx, rest)
+		if err != nil {
+			t.Errorf("frame %d: %v: %x", i+1, err, rest)
+		}
+		if done {
+			n.fragmented++
+			c.check(t, &n, i+1, packet, link, heard[h])
+		}
+	}
+	return n
+}
+
+// check compares a packet's second journey with the first.
+func (c *capture) check(t *testing.T, n *tally, frame int, packet []byte, link lowpan.Link, want *sent) {
+	n.packets++
+	h, payload, err := ipv6.DecodeHeader(packet)
+	if err != nil || len(payload) != len(packet)-ipv6.HeaderLen {
+		t.Errorf("frame %d: %v: %x", frame, err, packet)
+		return
+	}
+	proto, at, err := ipv6.Transport(packet)
+	switch {
+	case err != nil:
+		t.Errorf("frame %d: %v", frame, err)
+	case proto == ipv6.ProtoNoNext && at == len(packet): // a child tells its previous parent that it has moved
+	case !ipv6.VerifyChecksum(h.Src, h.Dst, proto, packet[at:]):
+		t.Errorf("frame %d: protocol %d, checksum is wrong: %x", frame, proto, packet)
+	}
+
+	got := send(packet, link, c.ctx, want)
+	if !slices.EqualFunc(got, want.payloads, bytes.Equal) {
+		t.Errorf("frame %d: %v > %v\n got %x\nwant %x", frame, h.Src, h.Dst, got, want.payloads)
+		return
+	}
+	n.same++
+}
+
+// send makes the frames of a packet with the room each had when recorded.
+func send(packet []byte, link lowpan.Link, ctx lowpan.Contexts, like *sent) (got [][]byte) {
+	fragment := lowpan.IsFrag(like.payloads[0])
+	var tag uint16
+	if fragment {
+		h, _, err := lowpan.DecodeFrag(like.payloads[0])
+		if err != nil {
+			return nil
+		}
+		tag = h.Tag
+	}
+	b, next, err := lowpan.AppendFirst(nil, packet, link.Src, link.Dst, ctx, like.rooms[0], tag, false)
+	for i := 1; err == nil; i++ {
+		got = append(got, b)
+		if next == len(packet) || i == len(like.rooms) {
+			break
+		}
+		b, next, err = lowpan.AppendNext(nil, packet, next, like.rooms[i], tag)
+	}
+	return got
+}
