@@ -1,0 +1,176 @@
+package rcp
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"gatewayd/alarm"
+	"gatewayd/ieee802154"
+	"gatewayd/radio"
+	"gatewayd/radio/medium"
+)
+
+// Caps is what a Radio does by itself.
+const Caps = radio.CapAckTimeout | radio.CapEnergyScan | radio.CapTransmitRetries | radio.CapCSMABackoff |
+	radio.CapSleepToTx | radio.CapTransmitSecurity | radio.CapTransmitTiming
+
+// What a Radio is like, in dBm.
+const (
+	sensitivity         = -100
+	defaultCCAThreshold = -75
+	invalidRSSI         = 127 // there is no measurement
+)
+
+// allChannels has bits 11 to 26 set.
+const allChannels = 1<<(medium.LastChannel+1) - 1<<medium.FirstChannel
+
+// Config is a Radio's. Clock, Rand and Port are required.
+type Config struct {
+	Clock   *alarm.Clock
+	Rand    *rand.Rand
+	Port    medium.Port
+	EUI64   ieee802154.ExtAddr
+	Version string // as the radio words it in radio.Info
+	Power   int8   // dBm, where a frame leaves it to the radio
+	// CCAThreshold is the energy in dBm from which a channel is busy; 0 is -75.
+	CCAThreshold int8
+	// AckWait is how long to wait for an acknowledgment in a medium without
+	// air time; 0 is 16 ms. On air the standard sets it.
+	AckWait time.Duration
+}
+
+// Radio is one radio of a medium. It implements radio.Radio, and Heard for
+// its medium. Its timers are on the Config's Clock.
+type Radio struct {
+	cfg     Config
+	handler radio.Handler
+	epoch   time.Time // when the radio's clock began
+
+	set    radio.Settings // last given; its lists are in match
+	listen uint8          // channel for when nothing else is going on
+	match  sourceMatch
+	keys   keyring
+	probes []probe
+
+	tx      transmission
+	txTimer *alarm.Timer
+
+	ackTimer *alarm.Timer
+	ack      pendingAck
+
+	scan      scan
+	scanTimer *alarm.Timer
+}
+
+// New returns a Radio on cfg.Port. It does nothing before Start.
+func New(cfg Config) *Radio {
+	if cfg.CCAThreshold == 0 {
+		cfg.CCAThreshold = defaultCCAThreshold
+	}
+	if cfg.AckWait == 0 {
+		cfg.AckWait = 16 * time.Millisecond
+	}
+	r := &Radio{cfg: cfg}
+	r.txTimer = cfg.Clock.NewTimer(r.txStep)
+	r.ackTimer = cfg.Clock.NewTimer(r.sendAck)
+	r.scanTimer = cfg.Clock.NewTimer(r.scanStep)
+	cfg.Port.Attach(r)
+	return r
+}
+
+// Start says whom the radio reports to, and that it is up.
+func (r *Radio) Start(now time.Time, h radio.Handler) {
+	r.at(now)
+	r.handler = h
+	h.RadioUp(now, r.Info())
+}
+
+// Info is what the radio says of itself.
+func (r *Radio) Info() radio.Info {
+	return radio.Info{
+		EUI64:         r.cfg.EUI64,
+		Caps:          Caps,
+		Version:       r.cfg.Version,
+		RxSensitivity: sensitivity,
+		Channels:      allChannels,
+	}
+}
+
+// Configure implements radio.Radio.
+func (r *Radio) Configure(now time.Time, s radio.Settings) {
+	r.at(now)
+	was := r.set
+	r.set = s
+	r.match.set(s)
+	r.set.SourceMatchShort, r.set.SourceMatchExt = nil, nil
+	if s.Keys.Index != 0 {
+		r.keys.set(s.Keys, s.FrameCounter)
+	}
+	if s.Channel != was.Channel || s.Receiving != was.Receiving || s.Enabled != was.Enabled {
+		r.listen = s.Channel
+	}
+	if was.Enabled && !s.Enabled {
+		r.ackTimer.Stop()
+		r.abort(now)
+	}
+	r.tune(now)
+}
+
+// abort answers what is under way.
+func (r *Radio) abort(now time.Time) {
+	if r.tx.state != txIdle {
+		r.finishTx(now, radio.TxAborted)
+	}
+	if r.scan.channel != 0 {
+		r.finishScan(now, invalidRSSI)
+	}
+}
+
+// tune makes the receiver what it should be now.
+func (r *Radio) tune(now time.Time) {
+	channel := uint8(0)
+	switch {
+	case !r.set.Enabled:
+	case r.scan.channel != 0:
+		channel = r.scan.channel
+	case r.tx.state > txWaiting:
+		channel = r.tx.frame.Channel
+	case r.set.Receiving:
+		channel = r.listen
+	}
+	r.cfg.Port.Tune(now, channel)
+}
+
+// Clock implements radio.Radio.
+func (r *Radio) Clock(now time.Time) (uint64, bool) {
+	r.at(now)
+	return r.micros(now), true
+}
+
+// headStart is what the radio's clock shows when it begins: times shortly
+// before are no negative ones, and At is never 0 by accident.
+const headStart = time.Second
+
+// micros is a time on the radio's clock.
+func (r *Radio) micros(t time.Time) uint64 {
+	return uint64((t.Sub(r.epoch) + headStart) / time.Microsecond)
+}
+
+// at notes the time of an input.
+func (r *Radio) at(now time.Time) {
+	r.cfg.Clock.Set(now)
+	if r.epoch.IsZero() {
+		r.epoch = now
+	}
+}
+
+// timed reports whether frames take time in the radio's medium.
+func (r *Radio) timed() bool { return r.cfg.Port.Airtime(0) > 0 }
+
+// power is what a frame is sent with.
+func (r *Radio) power(p int8) int8 {
+	if p == radio.PowerDefault {
+		return r.cfg.Power
+	}
+	return p
+}
