@@ -47,6 +47,32 @@ type capture struct {
 	keys    []*ieee802154.CCM // tried in turn: the MIC says which is right
 	exts    map[ieee802154.ExtAddr]bool
 	packets []pcap.Packet
+	tshark  map[int]string // frame number to a hash of the packet
+}
+
+// loadTshark reads another implementation's results: by capture, by frame.
+func loadTshark(t *testing.T) map[string]map[int]string {
+	t.Helper()
+	b, err := os.ReadFile("testdata/tshark.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := make(map[string]map[int]string)
+	for line := range strings.Lines(string(b)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		var name, hash string
+		var frame int
+		if _, err := fmt.Sscan(line, &name, &frame, &hash); err != nil {
+			t.Fatal(err)
+		}
+		if m[name] == nil {
+			m[name] = make(map[int]string)
+		}
+		m[name][frame] = hash
+	}
+	return m
 }
 
 func unhex(t testing.TB, s string) []byte {
@@ -152,7 +178,7 @@ type sent struct {
 
 // tally counts frames and packets over all captures.
 type tally struct {
-	frames, packets, fragmented, meshed, stateful, same int
+	frames, packets, fragmented, meshed, stateful, same, tshark int
 }
 
 // Every packet that was recorded decompresses to one whose checksum is right,
@@ -163,22 +189,26 @@ func TestCaptures(t *testing.T) {
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no captures in %s: %v", captureDir, err)
 	}
+	tshark := loadTshark(t)
 	var total tally
 	for _, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), ".json")
 		t.Run(name, func(t *testing.T) {
-			n := loadCapture(t, path).replay(t)
+			c := loadCapture(t, path)
+			c.tshark = tshark[name]
+			n := c.replay(t)
 			total.frames += n.frames
 			total.packets += n.packets
 			total.fragmented += n.fragmented
 			total.meshed += n.meshed
 			total.same += n.same
 			total.stateful += n.stateful
+			total.tshark += n.tshark
 		})
 	}
-	t.Logf("%d frames, %d packets: %d compressed to the same bytes; %d packets in fragments, %d frames with a mesh header, %d with a context id",
-		total.frames, total.packets, total.same, total.fragmented, total.meshed, total.stateful)
-	if total.packets < 1000 || total.fragmented < 50 || total.meshed < 100 || total.stateful == 0 {
+	t.Logf("%d frames, %d packets: %d compressed to the same bytes; %d as tshark decompresses them; %d packets in fragments, %d frames with a mesh header, %d with a context id",
+		total.frames, total.packets, total.same, total.tshark, total.fragmented, total.meshed, total.stateful)
+	if total.packets < 1000 || total.fragmented < 50 || total.meshed < 100 || total.stateful == 0 || total.tshark < 1000 {
 		t.Errorf("the captures hold more than that: %+v", total)
 	}
 }
@@ -268,6 +298,13 @@ func (c *capture) check(t *testing.T, n *tally, frame int, packet []byte, link l
 	case proto == ipv6.ProtoNoNext && at == len(packet): // a child tells its previous parent that it has moved
 	case !ipv6.VerifyChecksum(h.Src, h.Dst, proto, packet[at:]):
 		t.Errorf("frame %d: protocol %d, checksum is wrong: %x", frame, proto, packet)
+	}
+
+	if hash, ok := c.tshark[frame]; ok {
+		if sum := sha256.Sum256(packet); hex.EncodeToString(sum[:8]) != hash {
+			t.Errorf("frame %d: tshark decompresses it to another packet than %x", frame, packet)
+		}
+		n.tshark++
 	}
 
 	got := send(packet, link, c.ctx, want)
