@@ -94,8 +94,8 @@ func (e *Exchange) RoundOne() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	pub1 := mul(generator(), x1)
-	out, err := e.appendKeyKP(nil, generator(), pub1, x1)
+	pub1 := mul(generator, x1)
+	out, err := e.appendKeyKP(nil, generator, pub1, x1)
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +103,8 @@ func (e *Exchange) RoundOne() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	pub2 := mul(generator(), x2)
-	if out, err = e.appendKeyKP(out, generator(), pub2, x2); err != nil {
+	pub2 := mul(generator, x2)
+	if out, err = e.appendKeyKP(out, generator, pub2, x2); err != nil {
 		return nil, err
 	}
 	e.x1, e.x2, e.pub1, e.pub2, e.roundOne = x1, x2, pub1, pub2, out
@@ -115,11 +115,11 @@ func (e *Exchange) RoundOne() ([]byte, error) {
 // Errors are a *DecodeError.
 func (e *Exchange) ReadRoundOne(b []byte) error {
 	d := decoder{b: b}
-	p1, err := e.readKeyKP(&d, generator())
+	p1, err := e.readKeyKP(&d, generator)
 	if err != nil {
 		return err
 	}
-	p2, err := e.readKeyKP(&d, generator())
+	p2, err := e.readKeyKP(&d, generator)
 	if err != nil {
 		return err
 	}
