@@ -1,6 +1,9 @@
 package netdata
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // Bits of the first byte of a Context and of a Service TLV.
 const (
@@ -78,36 +81,125 @@ func (p *Prefix) Append(b []byte) []byte {
 	a := p.Prefix.Addr().As16()
 	b = append(b, p.Domain, byte(bits))
 	b = append(b, a[:(bits+7)/8]...)
-	for _, r := range p.runs() {
-		b = p.appendRun(b, r)
-	}
-	return end(b, at)
+	return end(p.appendSubs(b), at)
 }
 
-// runs returns the received layout, or border routers, context, routes and
-// others.
-func (p *Prefix) runs() []run {
-	br, hr := [2]int{}, [2]int{}
+func (p *Prefix) appendSubs(b []byte) []byte {
+	var routers [2][]BorderRouter // temporary, stable
 	for _, e := range p.BorderRouters {
-		br[b2i(e.Stable)]++
+		routers[b2i(e.Stable)] = append(routers[b2i(e.Stable)], e)
 	}
+	var routes [2][]HasRoute
 	for _, e := range p.HasRoutes {
-		hr[b2i(e.Stable)]++
+		routes[b2i(e.Stable)] = append(routes[b2i(e.Stable)], e)
 	}
 	context := 0
 	if p.Context != nil {
 		context = 1
 	}
+	layout := p.layout
 	counts := []count{
-		{typeBorderRouter, true, br[1]},
-		{typeBorderRouter, false, br[0]},
+		{typeBorderRouter, true, len(routers[1])},
+		{typeBorderRouter, false, len(routers[0])},
 		{typeContext, false, context},
-		{typeHasRoute, true, hr[1]},
-		{typeHasRoute, false, hr[0]},
+		{typeHasRoute, true, len(routes[1])},
+		{typeHasRoute, false, len(routes[0])},
 		{typeUnknown, false, len(p.Unknown)},
 	}
-	if fits(p.layout, counts...) {
-		return p.layout
+	if !fits(layout, counts...) {
+		layout = slices.DeleteFunc(counts, func(c count) bool { return c.n == 0 })
 	}
-	return counts
+
+	unknown := p.Unknown
+	for _, r := range layout {
+		i := b2i(r.stable)
+		switch r.kind {
+		case typeBorderRouter:
+			b = appendBorderRouters(b, r.stable, routers[i][:r.n])
+			routers[i] = routers[i][r.n:]
+		case typeHasRoute:
+			b = appendHasRoutes(b, r.stable, routes[i][:r.n])
+			routes[i] = routes[i][r.n:]
+		case typeContext:
+			b = p.Context.append(b)
+		default:
+			for range r.n {
+				b = appendTLV(b, unknown[0])
+				unknown = unknown[1:]
+			}
+		}
+	}
+	return b
+}
+
+func appendBorderRouters(b []byte, stable bool, entries []BorderRouter) []byte {
+	b, at := begin(b, typeBorderRouter, stable)
+	for _, e := range entries {
+		b = binary.BigEndian.AppendUint16(b, e.RLOC16)
+		b = binary.BigEndian.AppendUint16(b, uint16(e.Flags))
+	}
+	return end(b, at)
+}
+
+func appendHasRoutes(b []byte, stable bool, entries []HasRoute) []byte {
+	b, at := begin(b, typeHasRoute, stable)
+	for _, e := range entries {
+		b = binary.BigEndian.AppendUint16(b, e.RLOC16)
+		b = append(b, byte(e.Flags))
+	}
+	return end(b, at)
+}
+
+func (c *Context) append(b []byte) []byte {
+	b, at := begin(b, typeContext, c.Stable)
+	head := c.ID & contextID
+	if c.Compress {
+		head |= contextCompress
+	}
+	return end(append(b, head, c.Bits), at)
+}
+
+// Append appends the encoded service TLV to b.
+func (s *Service) Append(b []byte) []byte {
+	b, at := begin(b, typeService, s.Stable())
+	if s.Enterprise == ThreadEnterprise {
+		b = append(b, serviceThread|s.ID&serviceID)
+	} else {
+		b = append(b, s.ID&serviceID)
+		b = binary.BigEndian.AppendUint32(b, s.Enterprise)
+	}
+	b = append(b, byte(len(s.Data)))
+	b = append(b, s.Data...)
+
+	layout := s.layout
+	counts := []count{{typeServer, false, len(s.Servers)}, {typeUnknown, false, len(s.Unknown)}}
+	if !fits(layout, counts...) {
+		layout = counts
+	}
+	servers, unknown := s.Servers, s.Unknown
+	for _, r := range layout {
+		for range r.n {
+			if r.kind == typeServer {
+				b = servers[0].append(b)
+				servers = servers[1:]
+			} else {
+				b = appendTLV(b, unknown[0])
+				unknown = unknown[1:]
+			}
+		}
+	}
+	return end(b, at)
+}
+
+func (s *Server) append(b []byte) []byte {
+	b, at := begin(b, typeServer, s.Stable)
+	b = binary.BigEndian.AppendUint16(b, s.RLOC16)
+	return end(append(b, s.Data...), at)
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

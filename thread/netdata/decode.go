@@ -12,11 +12,10 @@ const headerLen = 2
 
 // Decode reads network data. The result aliases b. Sub-TLVs that are cut off,
 // entries that are not whole, prefixes that are longer than their TLV, and
-// input of more than MaxSize+1 bytes (all that fits a one-byte length) are
-// errors.
+// input of more than MaxSize bytes are errors.
 func Decode(b []byte) (Data, error) {
-	if len(b) > MaxSize+1 {
-		return Data{}, &DecodeError{What: "network data", Offset: MaxSize + 1, Err: fmt.Errorf("%w: %d bytes", ErrLong, len(b))}
+	if len(b) > MaxSize {
+		return Data{}, &DecodeError{What: "network data", Offset: MaxSize, Err: fmt.Errorf("%w: %d bytes, at most %d", ErrLong, len(b), MaxSize)}
 	}
 	var d Data
 	err := walk(b, 0, "TLV", func(t TLV, off int) error {
