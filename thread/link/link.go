@@ -60,6 +60,9 @@ type Options struct {
 	OverridePAN bool
 	PANID       uint16
 	Channel     uint8
+	// SecureIfCut turns Unsecured into Secured for a datagram that does not fit
+	// one frame, as MLE wants it.
+	SecureIfCut bool
 	// Repeat marks a further transmission of a multicast datagram, which
 	// sleepy children have had already.
 	Repeat bool

@@ -1,0 +1,173 @@
+package mesh
+
+import (
+	"slices"
+	"time"
+
+	"gatewayd/ieee802154"
+	"gatewayd/ipv6"
+	"gatewayd/lowpan"
+	"gatewayd/thread/link"
+	"gatewayd/thread/mac"
+	"gatewayd/thread/neighbor"
+)
+
+// FrameReceived implements mac.Handler.
+func (f *Forwarder) FrameReceived(r *mac.Received) {
+	b := r.Frame.Payload
+	switch {
+	case len(b) == 0: // a keep-alive
+	case lowpan.IsMesh(b):
+		f.receiveMesh(b, r)
+	default:
+		f.receiveLowpan(b, r.Info)
+	}
+}
+
+// receiveLowpan takes what follows the MAC header or the mesh header.
+func (f *Forwarder) receiveLowpan(b []byte, info link.Info) {
+	ctx := f.cfg.Routes.Contexts()
+	if lowpan.IsFrag(b) {
+		now := f.cfg.Clock.Now()
+		p, done, err := f.frags.Add(now, lowpan.Link{Src: info.Src, Dst: info.Dst, Secure: info.Secured}, ctx, b)
+		if at := f.frags.Deadline(); !at.IsZero() {
+			f.expire.StartAt(at)
+		}
+		switch {
+		case err != nil:
+			f.Counters.Malformed++
+		case done:
+			f.up(slices.Clone(p), info)
+		}
+		return
+	}
+	p, err := lowpan.DecompressPacket(make([]byte, 0, 256), b, info.Src, info.Dst, ctx)
+	if err != nil {
+		f.Counters.Malformed++
+		return
+	}
+	f.up(p, info)
+}
+
+func (f *Forwarder) up(packet []byte, info link.Info) {
+	if info.Secured && info.Src.Mode == ieee802154.AddrShort {
+		if h, _, err := ipv6.DecodeHeader(packet); err == nil && !h.Dst.IsMulticast() && !h.Src.IsLinkLocalUnicast() {
+			f.cfg.Routes.Heard(h.Src, info.Src.Short, h.Dst)
+		}
+	}
+	f.cfg.Handler.Receive(packet, info)
+}
+
+func (f *Forwarder) expireFragments() {
+	f.frags.Expire(f.cfg.Clock.Now())
+	if at := f.frags.Deadline(); !at.IsZero() {
+		f.expire.StartAt(at)
+	}
+}
+
+// receiveMesh takes a frame with a mesh header: for us, for a child that we
+// reassemble for, or to be sent on.
+func (f *Forwarder) receiveMesh(b []byte, r *mac.Received) {
+	if !r.Info.Secured || r.Info.KeyIDMode != 1 || r.Frame.Src.Mode != ieee802154.AddrShort {
+		f.Counters.NotForwarded++
+		return
+	}
+	h, rest, err := lowpan.DecodeMesh(b)
+	if err != nil {
+		f.Counters.Malformed++
+		return
+	}
+	if h.Dst == f.cfg.MAC.Short() || f.forMinimalChild(h.Dst) {
+		info := r.Info
+		info.Src, info.Dst = ieee802154.ShortAddr(h.Src), ieee802154.ShortAddr(h.Dst)
+		f.receiveLowpan(rest, info)
+		return
+	}
+	if !f.cfg.Routes.Router() || h.HopsLeft <= 1 {
+		f.Counters.NotForwarded++
+		return
+	}
+	h.HopsLeft--
+	hop, ok := f.cfg.Routes.NextHop(h.Dst)
+	if !ok || hop == r.Frame.Src.Short {
+		// No way on, or back where it came from.
+		f.Counters.NotForwarded++
+		f.cfg.Routes.Unroutable(h.Src, h.Dst)
+		return
+	}
+	f.Counters.Forwarded++
+	_ = f.enqueue(&message{forward: true, mesh: h, packet: rest,
+		opts: link.Options{Priority: f.forwardPriority(h, rest)}})
+}
+
+// forMinimalChild reports whether an RLOC16 is that of a child of ours that is
+// no full Thread device: its datagrams pass through our IPv6 layer.
+func (f *Forwarder) forMinimalChild(rloc16 uint16) bool {
+	c := f.cfg.Table.ChildByRLOC16(rloc16)
+	return c != nil && c.State == neighbor.Valid && !c.Mode.FullThread()
+}
+
+// meshTag names a fragmented datagram that is being forwarded.
+type meshTag struct {
+	src uint16
+	tag uint16
+}
+
+type meshTagState struct {
+	priority link.Priority
+	until    time.Time
+}
+
+const (
+	meshTagEntries  = 16
+	meshTagLifetime = 240 * time.Second
+)
+
+// forwardPriority is the priority of a forwarded frame: of its datagram's
+// traffic class, remembered from the first fragment for the others.
+func (f *Forwarder) forwardPriority(h lowpan.MeshHeader, b []byte) link.Priority {
+	now := f.cfg.Clock.Now()
+	if !lowpan.IsFrag(b) {
+		return f.classOf(h, b)
+	}
+	fh, rest, err := lowpan.DecodeFrag(b)
+	if err != nil {
+		return link.Normal
+	}
+	key := meshTag{h.Src, fh.Tag}
+	if !lowpan.IsFrag1(b) {
+		if s, ok := f.meshTags[key]; ok && now.Before(s.until) {
+			return s.priority
+		}
+		return link.Normal
+	}
+	p := f.classOf(h, rest)
+	if len(f.meshTags) >= meshTagEntries {
+		for k, s := range f.meshTags {
+			if !now.Before(s.until) {
+				delete(f.meshTags, k)
+			}
+		}
+	}
+	if len(f.meshTags) < meshTagEntries {
+		f.meshTags[key] = meshTagState{p, now.Add(meshTagLifetime)}
+	}
+	return p
+}
+
+func (f *Forwarder) classOf(h lowpan.MeshHeader, b []byte) link.Priority {
+	f.scratch = f.scratch[:0]
+	out, _, err := lowpan.Decompress(f.scratch, b, ieee802154.ShortAddr(h.Src), ieee802154.ShortAddr(h.Dst),
+		f.cfg.Routes.Contexts(), len(b)+ipv6.HeaderLen)
+	if err != nil || len(out) < ipv6.HeaderLen {
+		return link.Normal
+	}
+	f.scratch = out
+	switch (out[0]<<4 | out[1]>>4) >> 5 {
+	case 1, 2:
+		return link.Low
+	case 0, 3:
+		return link.Normal
+	}
+	return link.High
+}
