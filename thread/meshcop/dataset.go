@@ -30,50 +30,79 @@ type Dataset struct {
 	PSKc             *Key
 	SecurityPolicy   *SecurityPolicy
 	Unknown          []TLV
+
+	order []Type // of decoding
 }
 
-// Append appends the encoded dataset to b, in the order of OpenThread's tools.
+// canonical is the order of a dataset's TLVs, but for those whose order is
+// known from decoding.
+var canonical = []Type{
+	TypeActiveTimestamp, TypePendingTimestamp, TypeDelayTimer, TypeChannel, TypeWakeupChannel, TypeChannelMask,
+	TypeExtPANID, TypeMeshLocalPrefix, TypeNetworkKey, TypeNetworkName, TypePANID, TypePSKc, TypeSecurityPolicy,
+}
+
+// Append appends the encoded dataset to b: first, in their old order, the
+// elements that were decoded, then the others in the order in which OpenThread
+// writes a new dataset, then what is unknown.
 func (d *Dataset) Append(b []byte) []byte {
-	if d.ActiveTimestamp != nil {
-		b = appendTimestamp(b, TypeActiveTimestamp, *d.ActiveTimestamp)
+	var done [256]bool
+	add := func(t Type) {
+		if !done[t] {
+			done[t] = true
+			b = d.appendElement(b, t)
+		}
 	}
-	if d.PendingTimestamp != nil {
-		b = appendTimestamp(b, TypePendingTimestamp, *d.PendingTimestamp)
+	for _, t := range d.order {
+		add(t)
 	}
-	if d.Delay != nil {
-		b = AppendUint32(b, TypeDelayTimer, *d.Delay)
+	for _, t := range canonical {
+		add(t)
 	}
-	if d.Channel != nil {
-		b = AppendTLV(b, TypeChannel, d.Channel.Append(nil))
+	for _, u := range d.Unknown {
+		add(u.Type)
 	}
-	if d.WakeupChannel != nil {
-		b = AppendTLV(b, TypeWakeupChannel, d.WakeupChannel.Append(nil))
+	return b
+}
+
+// appendElement appends the TLV of type t, if there is one.
+func (d *Dataset) appendElement(b []byte, t Type) []byte {
+	if !d.Has(t) {
+		return b
 	}
-	if len(d.ChannelMask) != 0 {
-		b = AppendTLV(b, TypeChannelMask, d.ChannelMask.Append(nil))
+	switch t {
+	case TypeActiveTimestamp:
+		return appendTimestamp(b, t, *d.ActiveTimestamp)
+	case TypePendingTimestamp:
+		return appendTimestamp(b, t, *d.PendingTimestamp)
+	case TypeDelayTimer:
+		return AppendUint32(b, t, *d.Delay)
+	case TypeChannel:
+		return AppendTLV(b, t, d.Channel.Append(nil))
+	case TypeWakeupChannel:
+		return AppendTLV(b, t, d.WakeupChannel.Append(nil))
+	case TypeChannelMask:
+		return AppendTLV(b, t, d.ChannelMask.Append(nil))
+	case TypeExtPANID:
+		return AppendTLV(b, t, d.ExtPANID[:])
+	case TypeMeshLocalPrefix:
+		return appendPrefix64(b, t, d.MeshLocalPrefix)
+	case TypeNetworkKey:
+		return AppendTLV(b, t, d.NetworkKey[:])
+	case TypeNetworkName:
+		return AppendString(b, t, d.NetworkName)
+	case TypePANID:
+		return AppendUint16(b, t, *d.PANID)
+	case TypePSKc:
+		return AppendTLV(b, t, d.PSKc[:])
+	case TypeSecurityPolicy:
+		return AppendTLV(b, t, d.SecurityPolicy.Append(nil))
 	}
-	if d.ExtPANID != nil {
-		b = AppendTLV(b, TypeExtPANID, d.ExtPANID[:])
-	}
-	if d.MeshLocalPrefix.IsValid() {
-		b = appendPrefix64(b, TypeMeshLocalPrefix, d.MeshLocalPrefix)
-	}
-	if d.NetworkKey != nil {
-		b = AppendTLV(b, TypeNetworkKey, d.NetworkKey[:])
-	}
-	if d.NetworkName != "" {
-		b = AppendString(b, TypeNetworkName, d.NetworkName)
-	}
-	if d.PANID != nil {
-		b = AppendUint16(b, TypePANID, *d.PANID)
-	}
-	if d.PSKc != nil {
-		b = AppendTLV(b, TypePSKc, d.PSKc[:])
-	}
-	if d.SecurityPolicy != nil {
-		b = AppendTLV(b, TypeSecurityPolicy, d.SecurityPolicy.Append(nil))
-	}
-	return appendTLVs(b, d.Unknown)
+	return d.Unknown[d.unknown(t)].Append(b)
+}
+
+// unknown returns the index in Unknown of type t, or -1.
+func (d *Dataset) unknown(t Type) int {
+	return slices.IndexFunc(d.Unknown, func(u TLV) bool { return u.Type == t })
 }
 
 func appendTimestamp(b []byte, t Type, ts Timestamp) []byte {
@@ -89,6 +118,7 @@ func DecodeDataset(b []byte) (Dataset, error) {
 		return Dataset{}, &DecodeError{What: "dataset", Offset: MaxDatasetLen, Err: fmt.Errorf("%w: %d bytes, at most %d", ErrLong, len(b), MaxDatasetLen)}
 	}
 	var seen [256]bool
+	var order []Type
 	for off := 0; off < len(b); {
 		t, end, err := TLVs(b).next(off)
 		if err != nil {
@@ -101,6 +131,7 @@ func DecodeDataset(b []byte) (Dataset, error) {
 			return Dataset{}, &DecodeError{What: t.Type.String(), Offset: off, Err: ErrDuplicate}
 		}
 		seen[t.Type] = true
+		order = append(order, t.Type)
 		off = end
 	}
 
@@ -119,6 +150,7 @@ func DecodeDataset(b []byte) (Dataset, error) {
 		PANID:            f.uint16(TypePANID),
 		PSKc:             f.key(TypePSKc),
 		SecurityPolicy:   f.securityPolicy(),
+		order:            order,
 	}
 	var err error
 	if d.Unknown, err = f.finish(); err != nil {
@@ -192,7 +224,6 @@ var (
 		TypeNetworkKey, TypeNetworkName, TypePANID, TypePSKc, TypeSecurityPolicy,
 	}
 	requiredPending      = append(slices.Clone(requiredActive), TypePendingTimestamp, TypeDelayTimer)
-	knownDataset         = append(slices.Clone(requiredPending), TypeWakeupChannel)
 	requiredCommissioned = []Type{TypeNetworkKey, TypeNetworkName, TypeExtPANID, TypePANID, TypeChannel}
 )
 
@@ -226,7 +257,7 @@ func (d *Dataset) Has(t Type) bool {
 	case TypeSecurityPolicy:
 		return d.SecurityPolicy != nil
 	}
-	return slices.ContainsFunc(d.Unknown, func(u TLV) bool { return u.Type == t })
+	return d.unknown(t) >= 0
 }
 
 func (d *Dataset) missing(types []Type) []Type {
@@ -289,7 +320,7 @@ func (d *Dataset) Remove(t Type) {
 // MGMT_ACTIVE_GET or MGMT_PENDING_GET that lists them.
 func (d *Dataset) Only(types []Type) Dataset {
 	out := *d
-	for _, t := range knownDataset {
+	for _, t := range canonical {
 		if !slices.Contains(types, t) {
 			out.Remove(t)
 		}
@@ -318,7 +349,7 @@ func (d *Dataset) Merge(src *Dataset) {
 	d.SecurityPolicy = cmp.Or(src.SecurityPolicy, d.SecurityPolicy)
 	d.Unknown = slices.Clone(d.Unknown)
 	for _, u := range src.Unknown {
-		if i := slices.IndexFunc(d.Unknown, func(x TLV) bool { return x.Type == u.Type }); i >= 0 {
+		if i := d.unknown(u.Type); i >= 0 {
 			d.Unknown[i] = u
 		} else {
 			d.Unknown = append(d.Unknown, u)

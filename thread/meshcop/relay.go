@@ -18,7 +18,7 @@ func (m *RelayRx) Append(b []byte) []byte {
 	b = AppendUint16(b, TypeJoinerUDPPort, m.JoinerPort)
 	b = AppendTLV(b, TypeJoinerIID, m.JoinerIID[:])
 	b = AppendUint16(b, TypeJoinerRouterLocator, m.RouterLocator)
-	b = AppendTLV(b, TypeJoinerDTLSEncapsulation, m.Encapsulation)
+	b = append(appendExtendedHeader(b, TypeJoinerDTLSEncapsulation, len(m.Encapsulation)), m.Encapsulation...)
 	return appendTLVs(b, m.Unknown)
 }
 
@@ -61,10 +61,10 @@ func (m *RelayTx) Append(b []byte) []byte {
 	b = AppendUint16(b, TypeJoinerUDPPort, m.JoinerPort)
 	b = AppendTLV(b, TypeJoinerIID, m.JoinerIID[:])
 	b = AppendUint16(b, TypeJoinerRouterLocator, m.RouterLocator)
-	b = AppendTLV(b, TypeJoinerDTLSEncapsulation, m.Encapsulation)
 	if m.KEK != nil {
 		b = AppendTLV(b, TypeJoinerRouterKEK, m.KEK[:])
 	}
+	b = append(appendExtendedHeader(b, TypeJoinerDTLSEncapsulation, len(m.Encapsulation)), m.Encapsulation...)
 	return appendTLVs(b, m.Unknown)
 }
 
@@ -99,7 +99,7 @@ type UDPProxy struct {
 
 // Append appends the encoded message to b.
 func (m *UDPProxy) Append(b []byte) []byte {
-	b = appendHeader(b, TypeUDPEncapsulation, 4+len(m.Payload))
+	b = appendExtendedHeader(b, TypeUDPEncapsulation, 4+len(m.Payload))
 	b = binary.BigEndian.AppendUint16(b, m.SourcePort)
 	b = binary.BigEndian.AppendUint16(b, m.DestPort)
 	b = append(b, m.Payload...)

@@ -31,6 +31,12 @@ func appendHeader(b []byte, t Type, n int) []byte {
 	if n < extendedLength {
 		return append(b, byte(t), byte(n))
 	}
+	return appendExtendedHeader(b, t, n)
+}
+
+// appendExtendedHeader uses an extended length whatever the length is, as is
+// usual for encapsulated datagrams.
+func appendExtendedHeader(b []byte, t Type, n int) []byte {
 	b = append(b, byte(t), extendedLength)
 	return binary.BigEndian.AppendUint16(b, uint16(n))
 }

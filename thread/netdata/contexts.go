@@ -21,6 +21,9 @@ func (c *contexts) lowestFree() uint8 {
 
 // use marks an id as in use.
 func (c *contexts) use(id uint8) {
+	if id == 0 {
+		return
+	}
 	c[id].used, c[id].removal = true, time.Time{}
 }
 

@@ -134,11 +134,11 @@ func (l *Leader) RemoveRouter(now time.Time, id uint8) Change {
 	return l.Bump(c)
 }
 
-// SetCommissioning replaces the commissioning data. Of the versions only the
-// data version grows.
-func (l *Leader) SetCommissioning(d meshcop.CommissioningData) (Change, error) {
+// SetCommissioning replaces the commissioning data, the encoded form of a
+// meshcop.CommissioningData. Of the versions only the data version grows.
+func (l *Leader) SetCommissioning(d meshcop.TLVs) (Change, error) {
 	old := l.data.Commissioning
-	l.data.Commissioning = &Commissioning{TLVs: d.Append(nil)}
+	l.data.Commissioning = &Commissioning{TLVs: slices.Clone(d)}
 	if l.data.Len() > MaxSize {
 		l.data.Commissioning = old
 		return Change{}, ErrFull
