@@ -64,11 +64,15 @@ type blockServer[P comparable] struct {
 // is longer than one (RFC 7959 Section 2). Clients that use no blocks are not
 // affected, except that a response longer than a block comes in blocks.
 func Blockwise[P comparable](cfg BlockConfig, h Handler[P]) Handler[P] {
+	return newBlockServer(cfg, h).handle
+}
+
+func newBlockServer[P comparable](cfg BlockConfig, h Handler[P]) *blockServer[P] {
 	orDefault(&cfg.MaxBody, defaultMaxBody)
 	orDefault(&cfg.MaxTransfers, defaultMaxTransfers)
 	orDefault(&cfg.MaxBytes, defaultMaxBytes)
 	orDefault(&cfg.Lifetime, defaultExchangeLifetime)
-	s := &blockServer[P]{
+	return &blockServer[P]{
 		szx:      szx(cfg.BlockSize),
 		maxBody:  cfg.MaxBody,
 		lifetime: cfg.Lifetime,
@@ -76,7 +80,6 @@ func Blockwise[P comparable](cfg BlockConfig, h Handler[P]) Handler[P] {
 		uploads:  newCache[transferKey[P], []byte](cfg.MaxTransfers, cfg.MaxBytes),
 		bodies:   newCache[transferKey[P], body](cfg.MaxTransfers, cfg.MaxBytes),
 	}
-	return s.handle
 }
 
 func (s *blockServer[P]) handle(r *Request[P]) {

@@ -48,8 +48,12 @@ func (e *Endpoint[P]) receiveRequest(from P, m Message) {
 		From: from, Multicast: multicast, Message: m.Clone(),
 		e: e, entry: e.seen.put(key, nil, 0, e.now, e.lifetime(m.Type)),
 	}
-	if o, bad := m.BadOption(e.cfg.KnownOption); bad {
-		r.refuseOption(o)
+	if _, bad := m.BadOption(e.cfg.KnownOption); bad {
+		r.refuse(BadOption) // RFC 7252 Section 5.4.1
+		return
+	}
+	if r.proxied() {
+		r.refuse(ProxyingNotSupported)
 		return
 	}
 	h := e.handlers[m.Path()]
@@ -65,23 +69,24 @@ func (e *Endpoint[P]) receiveRequest(from P, m Message) {
 	}
 }
 
-// refuseOption answers a request with a critical option that is not
-// understood (RFC 7252 Section 5.4.1).
-func (r *Request[P]) refuseOption(o Option) {
+// refuse answers a confirmable request with an error, and drops others.
+func (r *Request[P]) refuse(code Code) {
 	if r.Type == Confirmable {
-		r.Respond(BadOption, nil)
+		r.Respond(code, nil)
 		return
 	}
 	r.NoResponse()
 }
 
-func notFound[P comparable](r *Request[P]) {
-	if r.Type == Confirmable {
-		r.Respond(NotFound, nil)
-		return
-	}
-	r.NoResponse()
+// proxied reports whether the request is meant for another server (RFC 7252
+// Section 5.10.2).
+func (r *Request[P]) proxied() bool {
+	_, uri := r.Option(OptionProxyURI)
+	_, scheme := r.Option(OptionProxyScheme)
+	return uri || scheme
 }
+
+func notFound[P comparable](r *Request[P]) { r.refuse(NotFound) }
 
 // Answered reports whether the request got its answer.
 func (r *Request[P]) Answered() bool { return r.answered }
