@@ -29,7 +29,7 @@ type Config struct {
 	Secret []byte    // 1 to 32 bytes: PSKd, PSKc or ePSKc
 	Rand   io.Reader // cryptographically secure
 
-	MTU              int           // largest datagram in bytes; 0 means DefaultMTU
+	MTU              int           // largest datagram in bytes; 0 means DefaultMTU; below 512 a ClientHello gets cut, which mbedTLS and a Front refuse
 	Initial          time.Duration // first retransmission; 0 means DefaultInitial
 	Max              time.Duration // the wait doubles up to here; after one of this length the handshake has timed out; 0 means DefaultMax
 	HandshakeTimeout time.Duration // whole handshake, counted from Client or Server; 0 means no limit of its own

@@ -40,7 +40,7 @@ func (c *Conn) handlePlain(now time.Time, r record) {
 	}
 }
 
-// sealedFinished is the length of a protected Finished message.
+// sealedFinished is the length of a protected Finished message in one piece.
 const sealedFinished = messageHeaderLen + verifyDataLen + sealedOverhead
 
 // handleSealed takes a record of epoch 1.
@@ -50,9 +50,10 @@ func (c *Conn) handleSealed(now time.Time, r record) {
 	}
 	plain, ok := c.in.open(r)
 	if !ok {
-		// The first thing a peer protects is its Finished. When that does not
-		// open, its keys are others, and so was its secret.
-		if c.state == waitFinished && r.typ == typeHandshake && len(r.fragment) == sealedFinished {
+		// The first thing a peer protects is its Finished, or a fragment of it
+		// where a datagram was full. When that does not open, its keys are
+		// others, and so was its secret.
+		if c.state == waitFinished && r.typ == typeHandshake && len(r.fragment) <= sealedFinished {
 			c.end(&AlertError{Alert: AlertBadRecordMAC, Err: ErrWrongSecret})
 		}
 		return
