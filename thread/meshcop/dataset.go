@@ -356,3 +356,33 @@ func (d *Dataset) Merge(src *Dataset) {
 		}
 	}
 }
+
+// Clone returns a copy that shares no memory with d, nor with what d was
+// decoded from.
+func (d *Dataset) Clone() Dataset {
+	c := *d
+	c.ActiveTimestamp = clonePtr(d.ActiveTimestamp)
+	c.PendingTimestamp = clonePtr(d.PendingTimestamp)
+	c.Delay = clonePtr(d.Delay)
+	c.Channel = clonePtr(d.Channel)
+	c.WakeupChannel = clonePtr(d.WakeupChannel)
+	c.ChannelMask = d.ChannelMask.Clone()
+	c.ExtPANID = clonePtr(d.ExtPANID)
+	c.NetworkKey = clonePtr(d.NetworkKey)
+	c.PANID = clonePtr(d.PANID)
+	c.PSKc = clonePtr(d.PSKc)
+	c.SecurityPolicy = clonePtr(d.SecurityPolicy)
+	c.Unknown = slices.Clone(d.Unknown)
+	for i := range c.Unknown {
+		c.Unknown[i].Value = slices.Clone(c.Unknown[i].Value)
+	}
+	c.order = slices.Clone(d.order)
+	return c
+}
+
+func clonePtr[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	return new(*p)
+}
