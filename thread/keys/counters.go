@@ -15,9 +15,8 @@ func (m *Manager) NextMLECounter() (uint32, bool) {
 	if m.mleCounter == exhausted {
 		return 0, false
 	}
-	if m.mleCounter >= m.mleLimit {
-		m.mleLimit = ahead(m.mleCounter)
-		m.save()
+	if m.mleCounter >= m.mleLimit && !m.reserve(m.macLimit, ahead(m.mleCounter)) {
+		return 0, false
 	}
 	m.mleCounter++
 	return m.mleCounter - 1, true
@@ -32,7 +31,9 @@ func (m *Manager) NextMACCounter() (uint32, bool) {
 	if m.macCounter == exhausted {
 		return 0, false
 	}
-	m.ReserveMAC()
+	if !m.ReserveMAC() {
+		return 0, false
+	}
 	m.macCounter++
 	return m.macCounter - 1, true
 }
@@ -53,14 +54,14 @@ func (m *Manager) UsedMACCounter(keyIndex uint8, counter uint32) {
 	m.ReserveMAC()
 }
 
-// ReserveMAC makes sure that counters are reserved beyond the present one. A
-// radio that counts by itself uses some before it reports, so the reservation
-// is renewed when half of it is gone.
-func (m *Manager) ReserveMAC() {
+// ReserveMAC makes sure that counters are reserved beyond the present one, and
+// reports whether they are. A radio that counts by itself uses some before it
+// reports, so the reservation is renewed when half of it is gone.
+func (m *Manager) ReserveMAC() bool {
 	if m.macCounter >= m.macLimit || m.macLimit-m.macCounter <= Reserve/2 {
-		m.macLimit = ahead(m.macCounter)
-		m.save()
+		m.reserve(ahead(m.macCounter), m.mleLimit)
 	}
+	return m.macCounter < m.macLimit
 }
 
 // SkipMACReserve jumps over everything that a radio which went away may have

@@ -39,8 +39,9 @@ type State struct {
 type Config struct {
 	Clock *alarm.Clock
 	// Save stores State durably before it returns. The counters it is given
-	// are limits; what is used afterwards stays below them.
-	Save func(State)
+	// are limits; what is used afterwards stays below them. After an error the
+	// limits are those of before, and at them sending stops.
+	Save func(State) error
 	// Changed is called when the MAC keys are others than before.
 	Changed func()
 }
@@ -199,16 +200,21 @@ func (m *Manager) Heard(seq uint32) bool {
 func (m *Manager) setSequence(seq uint32) {
 	m.sequence = seq
 	m.macCounter, m.mleCounter = 0, 0
-	m.macLimit, m.mleLimit = Reserve, Reserve
-	m.save()
+	m.macLimit, m.mleLimit = 0, 0
+	m.reserve(Reserve, Reserve)
 	if m.hours.Running() {
 		m.hours.Start(m.rotation)
 	}
 	m.cfg.Changed()
 }
 
-func (m *Manager) save() {
-	m.cfg.Save(State{Sequence: m.sequence, MACCounter: m.macLimit, MLECounter: m.mleLimit})
+// reserve stores new limits and, once they are stored, allows what is below.
+func (m *Manager) reserve(mac, mle uint32) bool {
+	if m.cfg.Save(State{Sequence: m.sequence, MACCounter: mac, MLECounter: mle}) != nil {
+		return false
+	}
+	m.macLimit, m.mleLimit = mac, mle
+	return true
 }
 
 // State is what must be stored now.

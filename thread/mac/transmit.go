@@ -78,8 +78,9 @@ func (m *MAC) secure(f *Frame) (psdu []byte, done, ok bool) {
 			if f.header {
 				w.Security.KeyIndex, w.Security.Counter = f.keyIndex, f.counter
 			}
-			m.cfg.Keys.ReserveMAC()
-			w.MIC = make([]byte, micLen)
+			if !m.cfg.Keys.ReserveMAC() {
+				return nil, false, false
+			}
 			return w.Append(make([]byte, 0, maxPSDU)), false, true
 		}
 		ccm = m.cfg.Keys.MAC(m.cfg.Keys.Sequence())

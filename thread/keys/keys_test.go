@@ -1,0 +1,140 @@
+package keys
+
+import (
+	"encoding/hex"
+	"errors"
+	"testing"
+	"time"
+
+	"gatewayd/alarm"
+)
+
+var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func newManager(t *testing.T) (*Manager, *alarm.Clock, *[]State, *error) {
+	t.Helper()
+	c := &alarm.Clock{}
+	c.Set(start)
+	var saved []State
+	var fail error
+	m := New(Config{Clock: c, Changed: func() {}, Save: func(s State) error {
+		if fail == nil {
+			saved = append(saved, s)
+		}
+		return fail
+	}})
+	return m, c, &saved, &fail
+}
+
+// The key of the recordings of the reference stack.
+var networkKey = [16]byte{0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}
+
+func TestDerive(t *testing.T) {
+	for seq, want := range map[uint32]string{
+		0:          "de89c53af382b421e0fde5a9bae3bef0",
+		1:          "9be0d1af7bd87350deabcdd07febb9d5",
+		0xffffffff: "e059a0ab62ce08619146b9fe6994b0a4",
+	} {
+		if _, mac := Derive(networkKey, seq); hex.EncodeToString(mac[:]) != want {
+			t.Errorf("MAC key of sequence %d: %x, want %s", seq, mac, want)
+		}
+	}
+}
+
+func TestIndexAndSequence(t *testing.T) {
+	m, _, _, _ := newManager(t)
+	m.SetNetworkKey(networkKey, true)
+	m.SetSequence(127)
+	for index, want := range map[uint8]uint32{128: 127, 127: 126, 1: 128} {
+		if got, ok := m.SequenceOf(index); !ok || got != want {
+			t.Errorf("index %d: sequence %d, %v; want %d", index, got, ok, want)
+		}
+	}
+	if _, ok := m.SequenceOf(2); ok {
+		t.Error("index 2 found a sequence")
+	}
+}
+
+// No counter is used that was not below a stored limit before.
+func TestCountersStayBelowWhatIsStored(t *testing.T) {
+	m, _, saved, _ := newManager(t)
+	m.SetNetworkKey(networkKey, true)
+	m.Restore(State{Sequence: 3, MACCounter: 5000, MLECounter: 7000})
+	for i := range uint32(3 * Reserve) {
+		mac, ok1 := m.NextMACCounter()
+		mle, ok2 := m.NextMLECounter()
+		if !ok1 || !ok2 || mac != 5000+i || mle != 7000+i {
+			t.Fatalf("step %d: counters %d %v, %d %v", i, mac, ok1, mle, ok2)
+		}
+		last := (*saved)[len(*saved)-1]
+		if mac >= last.MACCounter || mle >= last.MLECounter || last.Sequence != 3 {
+			t.Fatalf("used %d and %d with %+v stored", mac, mle, last)
+		}
+	}
+	if len(*saved) > 12 {
+		t.Errorf("stored %d times for %d frames", len(*saved), 3*Reserve)
+	}
+}
+
+func TestSendingStopsWhenNothingCanBeStored(t *testing.T) {
+	m, _, saved, fail := newManager(t)
+	m.SetNetworkKey(networkKey, true)
+	m.SetSequence(1)
+	limit := (*saved)[len(*saved)-1].MACCounter
+	*fail = errors.New("disk full")
+	var n uint32
+	for ; n < 10*Reserve; n++ {
+		if c, ok := m.NextMACCounter(); !ok {
+			break
+		} else if c >= limit {
+			t.Fatalf("counter %d used beyond the stored limit %d", c, limit)
+		}
+	}
+	if n != limit {
+		t.Fatalf("stopped after %d frames, want %d", n, limit)
+	}
+	*fail = nil
+	if _, ok := m.NextMACCounter(); !ok {
+		t.Error("still stopped when the disk has room again")
+	}
+}
+
+func TestARadioThatVanishesLeavesNoCounterToReuse(t *testing.T) {
+	m, _, saved, _ := newManager(t)
+	m.SetNetworkKey(networkKey, true)
+	m.Restore(State{})
+	m.ReserveMAC()
+	m.UsedMACCounter(1, 41)
+	before := (*saved)[len(*saved)-1].MACCounter
+	m.SkipMACReserve()
+	if m.MACCounter() < before {
+		t.Errorf("continues at %d, but up to %d may have been used", m.MACCounter(), before)
+	}
+}
+
+func TestGuard(t *testing.T) {
+	m, c, _, _ := newManager(t)
+	m.SetNetworkKey(networkKey, true)
+	m.Start()
+	if !m.Heard(1) {
+		t.Fatal("first switch after a start was blocked")
+	}
+	if m.Heard(2) {
+		t.Error("followed again within the guard time")
+	}
+	c.Advance(start.Add(625 * time.Hour))
+	if m.Heard(3) {
+		t.Error("followed a step of two")
+	}
+	if !m.Heard(2) {
+		t.Error("blocked after the guard time")
+	}
+	c.Advance(c.Now().Add(672 * time.Hour))
+	if m.Sequence() != 3 {
+		t.Errorf("sequence %d after the rotation time, want 3", m.Sequence())
+	}
+	m.SetSequence(10)
+	if m.Sequence() != 10 {
+		t.Errorf("an authoritative message was not followed")
+	}
+}
