@@ -61,6 +61,7 @@ var table = map[string]ring{
 	"host":             daemon,
 	"radio/medium/udp": daemon,
 	"radio/open":       daemon,
+	"radio/rcpd":       daemon,
 	"radio/serial":     daemon,
 	"radio/zep":        daemon,
 	"store":            daemon,

@@ -37,12 +37,15 @@ type Config struct {
 	// AckWait is how long to wait for an acknowledgment in a medium without
 	// air time; 0 is 16 ms. On air the standard sets it.
 	AckWait time.Duration
+	// CSLUncertain is how far from the time given a frame may leave, in 10 us.
+	CSLUncertain uint8
 }
 
 // Radio is one radio of a medium. It implements radio.Radio, and Heard for
 // its medium. Its timers are on the Config's Clock.
 type Radio struct {
 	cfg     Config
+	initial Config
 	handler radio.Handler
 	epoch   time.Time // when the radio's clock began
 
@@ -51,6 +54,7 @@ type Radio struct {
 	match  sourceMatch
 	keys   keyring
 	probes []probe
+	limits map[uint8]int8 // dBm, by channel
 
 	tx      transmission
 	txTimer *alarm.Timer
@@ -70,7 +74,7 @@ func New(cfg Config) *Radio {
 	if cfg.AckWait == 0 {
 		cfg.AckWait = 16 * time.Millisecond
 	}
-	r := &Radio{cfg: cfg}
+	r := &Radio{cfg: cfg, initial: cfg}
 	r.txTimer = cfg.Clock.NewTimer(r.txStep)
 	r.ackTimer = cfg.Clock.NewTimer(r.sendAck)
 	r.scanTimer = cfg.Clock.NewTimer(r.scanStep)
@@ -93,6 +97,7 @@ func (r *Radio) Info() radio.Info {
 		Version:       r.cfg.Version,
 		RxSensitivity: sensitivity,
 		Channels:      allChannels,
+		CSLUncertain:  r.cfg.CSLUncertain,
 	}
 }
 
@@ -114,6 +119,25 @@ func (r *Radio) Configure(now time.Time, s radio.Settings) {
 		r.abort(now)
 	}
 	r.tune(now)
+}
+
+// Reset makes the radio what New made it; its clock goes on. What is under way
+// is answered first.
+func (r *Radio) Reset(now time.Time) {
+	r.Configure(now, radio.Settings{})
+	r.keys, r.probes, r.limits = keyring{}, nil, nil
+	r.cfg.Power, r.cfg.CCAThreshold = r.initial.Power, r.initial.CCAThreshold
+}
+
+// Idle reports whether the radio would take a frame or a scan.
+func (r *Radio) Idle() bool { return r.tx.state == txIdle && r.scan.channel == 0 }
+
+// LimitPower sets the most power, in dBm, that is used on a channel.
+func (r *Radio) LimitPower(channel uint8, dBm int8) {
+	if r.limits == nil {
+		r.limits = make(map[uint8]int8)
+	}
+	r.limits[channel] = dBm
 }
 
 // abort answers what is under way.
@@ -167,10 +191,13 @@ func (r *Radio) at(now time.Time) {
 // timed reports whether frames take time in the radio's medium.
 func (r *Radio) timed() bool { return r.cfg.Port.Airtime(0) > 0 }
 
-// power is what a frame is sent with.
-func (r *Radio) power(p int8) int8 {
+// power is what a frame is sent with on a channel, p being asked for.
+func (r *Radio) power(channel uint8, p int8) int8 {
 	if p == radio.PowerDefault {
-		return r.cfg.Power
+		p = r.cfg.Power
+	}
+	if limit, ok := r.limits[channel]; ok {
+		p = min(p, limit)
 	}
 	return p
 }

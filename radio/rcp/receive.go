@@ -123,7 +123,7 @@ func (r *Radio) enhancedAck(h *ieee802154.Frame, pending bool, rx *radio.RxFrame
 
 func (r *Radio) sendAck() {
 	now := r.cfg.Clock.Now()
-	r.cfg.Port.Transmit(now, r.ack.channel, r.cfg.Power, r.ack.psdu)
+	r.cfg.Port.Transmit(now, r.ack.channel, r.power(r.ack.channel, radio.PowerDefault), r.ack.psdu)
 }
 
 // sourceMatch says whose data requests are answered with "frame pending".

@@ -21,7 +21,7 @@ type scan struct {
 // measurement, when there cannot be one.
 func (r *Radio) EnergyScan(now time.Time, channel uint8, d time.Duration) {
 	r.at(now)
-	if !r.set.Enabled || r.tx.state != txIdle || r.scan.channel != 0 ||
+	if !r.set.Enabled || !r.Idle() ||
 		channel < medium.FirstChannel || channel > medium.LastChannel {
 		r.handler.EnergyScanned(now, channel, invalidRSSI)
 		return

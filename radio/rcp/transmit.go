@@ -59,7 +59,7 @@ type transmission struct {
 // Transmit implements radio.Radio.
 func (r *Radio) Transmit(now time.Time, f radio.TxFrame) {
 	r.at(now)
-	if !r.set.Enabled || r.tx.state != txIdle || r.scan.channel != 0 || !r.prepare(f) {
+	if !r.set.Enabled || !r.Idle() || !r.prepare(f) {
 		r.handler.Transmitted(now, radio.TxResult{Status: radio.TxAborted})
 		return
 	}
@@ -191,7 +191,7 @@ func (r *Radio) txStep() {
 // emit puts the frame on air.
 func (r *Radio) emit(now time.Time) {
 	r.enter(txOnAir, r.cfg.Port.Airtime(len(r.tx.psdu)))
-	r.cfg.Port.Transmit(now, r.tx.frame.Channel, r.power(r.tx.frame.Power), r.tx.psdu)
+	r.cfg.Port.Transmit(now, r.tx.frame.Channel, r.power(r.tx.frame.Channel, r.tx.frame.Power), r.tx.psdu)
 	if !r.timed() {
 		r.txTimer.Stop()
 		r.txStep()

@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gatewayd/ieee802154"
 	"gatewayd/radio/medium"
 )
 
@@ -65,6 +66,7 @@ func OffsetFromEnv() (int, error) {
 // Medium is one node's place. It is a medium.Port of its owner's goroutine;
 // Run, in another one, reads.
 type Medium struct {
+	node  int
 	own   uint16 // source port
 	group netip.AddrPort
 	in    *net.UDPConn
@@ -104,6 +106,7 @@ func Open(cfg Config) (*Medium, error) {
 		group = group6.WithZone(ifi.Name)
 	}
 	m := &Medium{
+		node:  cfg.Node,
 		own:   uint16(base + cfg.Node),
 		group: netip.AddrPortFrom(group, uint16(base)),
 		// A frame is answered within 16 ms: what lies here longer is late.
@@ -266,6 +269,14 @@ func (m *Medium) Deliver(d Datagram) {
 	if m.recv != nil && d.channel == m.channel {
 		m.recv.Heard(d.at, medium.Frame{Channel: d.channel, PSDU: d.psdu, RSSI: rssi, SFD: d.at})
 	}
+}
+
+// Node is the number it was opened with.
+func (m *Medium) Node() int { return m.node }
+
+// EUI64 is the address that OpenThread's simulation gives a node.
+func EUI64(node int) ieee802154.ExtAddr {
+	return ieee802154.ExtAddr{0x18, 0xb4, 0x30, 0, byte(node >> 24), byte(node >> 16), byte(node >> 8), byte(node)}
 }
 
 // Close leaves the medium.

@@ -1,0 +1,116 @@
+// Package rcpd runs a simulated radio co-processor: package rcp's Server, on
+// the air of OpenThread's simulation, for a host at the other end of a byte
+// stream.
+package rcpd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"syscall"
+	"time"
+
+	"gatewayd/alarm"
+	"gatewayd/ieee802154"
+	"gatewayd/radio/medium/udp"
+	"gatewayd/radio/rcp"
+)
+
+// Config is a co-processor's. Medium is required.
+type Config struct {
+	Medium *udp.Medium
+	// EUI64 is the co-processor's; zero is udp.EUI64 of its node.
+	EUI64   ieee802154.ExtAddr
+	Version string // as it tells its host; empty is "gatewayd simulated RCP"
+}
+
+// Serve runs a co-processor whose host is at the other end of host, until ctx
+// is cancelled or the stream ends, which is no error. It closes host, not the
+// Medium; when it returns, nothing of it runs any more.
+//
+// A host that does not read makes it wait: its radio then hears nothing, as a
+// co-processor's whose buffers are full.
+func Serve(ctx context.Context, host io.ReadWriteCloser, cfg Config) error {
+	if cfg.EUI64 == (ieee802154.ExtAddr{}) {
+		cfg.EUI64 = udp.EUI64(cfg.Medium.Node())
+	}
+	if cfg.Version == "" {
+		cfg.Version = "gatewayd simulated RCP"
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// Unblocks the reader, and a write that the host does not take.
+	defer context.AfterFunc(ctx, func() { host.Close() })()
+	defer host.Close()
+
+	wg.Go(func() { cancel(cfg.Medium.Run(ctx)) })
+	bytes := make(chan []byte)
+	wg.Go(func() { cancel(read(ctx, host, bytes)) })
+
+	clock := new(alarm.Clock)
+	clock.Set(time.Now())
+	server := rcp.NewServer(rcp.ServerConfig{
+		Config: rcp.Config{
+			Clock:   clock,
+			Rand:    rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+			Port:    cfg.Medium,
+			EUI64:   cfg.EUI64,
+			Version: cfg.Version,
+			// Timers of a busy host are late by as much.
+			CSLUncertain: 200,
+		},
+		Send: func(b []byte) {
+			if _, err := host.Write(b); err != nil {
+				cancel(fmt.Errorf("rcpd: write to the host: %w", err))
+			}
+		},
+	})
+	server.Start(time.Now())
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		clock.Advance(time.Now())
+		var due <-chan time.Time
+		if at := clock.Deadline(); !at.IsZero() {
+			timer.Reset(time.Until(at))
+			due = timer.C
+		}
+		select {
+		case <-ctx.Done():
+			err := context.Cause(ctx)
+			// A pseudo-terminal whose other side is gone says EIO.
+			if errors.Is(err, io.EOF) || errors.Is(err, syscall.EIO) {
+				return nil
+			}
+			return err
+		case b := <-bytes:
+			server.Receive(time.Now(), b)
+		case d := <-cfg.Medium.Frames():
+			cfg.Medium.Deliver(d)
+		case <-due:
+		}
+	}
+}
+
+// read passes on what the host sends until the stream ends.
+func read(ctx context.Context, host io.Reader, to chan<- []byte) error {
+	for {
+		b := make([]byte, 4096)
+		n, err := host.Read(b)
+		if n > 0 {
+			select {
+			case to <- b[:n]:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("rcpd: read from the host: %w", err)
+		}
+	}
+}
