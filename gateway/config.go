@@ -1,0 +1,114 @@
+// Package gateway puts a border router together: configuration in, running
+// gateway out.
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// DefaultConfigFile is read when no other is named, if it exists.
+const DefaultConfigFile = "/etc/gatewayd.toml"
+
+// A Config is what the configuration file and the flags say.
+type Config struct {
+	Radio    string `toml:"radio"`     // URL of the radio
+	TUN      string `toml:"tun"`       // name of the mesh's interface
+	DataDir  string `toml:"data-dir"`  // where durable state is kept
+	Socket   string `toml:"socket"`    // Unix socket for the command line
+	Infra    string `toml:"infra"`     // interface towards the infrastructure network, or empty for none
+	LogLevel string `toml:"log-level"` // debug, info, warn or error
+}
+
+// Defaults is the configuration with nothing said.
+func Defaults() Config {
+	return Config{
+		TUN:      "wpan0",
+		DataDir:  "/var/lib/gatewayd",
+		Socket:   "/run/gatewayd.sock",
+		LogLevel: "info",
+	}
+}
+
+// LoadConfig reads a configuration file over the defaults. The error names
+// every unknown key and every value of the wrong type, by file, line and
+// column, but Validate judges the values: flags may yet override them.
+func LoadConfig(file string) (Config, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return Config{}, fmt.Errorf("gateway: reading the configuration: %w", err)
+	}
+	return ParseConfig(file, b)
+}
+
+// ParseConfig is LoadConfig for a file's contents; file is its name in
+// errors.
+func ParseConfig(file string, b []byte) (Config, error) {
+	c := Defaults()
+	b = bytes.TrimPrefix(b, []byte("\ufeff")) // some editors begin a file so
+	err := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields().Decode(&c)
+	var unknown *toml.StrictMissingError
+	var at *toml.DecodeError
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.As(err, &unknown):
+		var errs []error
+		for i := range unknown.Errors {
+			key := strings.Join(unknown.Errors[i].Key(), ".")
+			errs = append(errs, positioned(file, &unknown.Errors[i], fmt.Sprintf("no such key %q%s", key, suggest(key))))
+		}
+		return Config{}, errors.Join(errs...)
+	case errors.As(err, &at):
+		what := plain(strings.TrimPrefix(at.Error(), "toml: "))
+		if key := strings.Join(at.Key(), "."); key != "" {
+			what = key + ": " + what
+		}
+		return Config{}, positioned(file, at, what)
+	default:
+		return Config{}, fmt.Errorf("gateway: %s: %w", file, err)
+	}
+}
+
+// plain words a mismatch of types without this program's own names.
+func plain(what string) string {
+	if got, ok := strings.CutPrefix(what, "cannot decode TOML "); ok {
+		if got, want, ok := strings.Cut(got, " into "); ok {
+			return "want a " + want[strings.LastIndexByte(want, ' ')+1:] + ", not " + got
+		}
+	}
+	return what
+}
+
+// positioned is an error that begins where editors can jump to.
+func positioned(file string, at *toml.DecodeError, what string) error {
+	row, col := at.Position()
+	return fmt.Errorf("gateway: %s:%d:%d: %s", file, row, col, what)
+}
+
+// Validate checks every value and reports all that is wrong.
+func (c *Config) Validate() error {
+	var errs []error
+	for _, k := range Keys {
+		if err := k.check(k.Get(c)); err != nil {
+			errs = append(errs, fmt.Errorf("gateway: %s: %w", k.Name, err))
+		}
+	}
+	if c.Infra != "" && c.Infra == c.TUN {
+		errs = append(errs, fmt.Errorf("gateway: infra: %s is the mesh's own interface (tun)", c.Infra))
+	}
+	return errors.Join(errs...)
+}
+
+// Level returns the log level of a valid configuration.
+func (c *Config) Level() slog.Level {
+	var l slog.Level
+	l.UnmarshalText([]byte(c.LogLevel)) // Validate has seen it
+	return l
+}

@@ -1,0 +1,147 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"gatewayd/host"
+)
+
+// A Key is one setting: in the file under its name, on the command line as a
+// flag of the same name, which overrides the file.
+type Key struct {
+	Name  string
+	Usage string // one line, for --help
+	field func(*Config) *string
+	check func(string) error
+}
+
+// Get returns the setting's value in c.
+func (k Key) Get(c *Config) string { return *k.field(c) }
+
+// Set changes the setting's value in c; Validate judges it.
+func (k Key) Set(c *Config, value string) { *k.field(c) = value }
+
+// Keys lists every setting in the order a reader wants them.
+var Keys = []Key{{
+	Name:  "radio",
+	Usage: "radio to use, as a URL: spinel+hdlc+uart:///dev/ttyACM0?uart-baudrate=460800",
+	field: func(c *Config) *string { return &c.Radio },
+	check: checkRadio,
+}, {
+	Name:  "tun",
+	Usage: "name of the mesh's interface on this host",
+	field: func(c *Config) *string { return &c.TUN },
+	check: host.CheckName,
+}, {
+	Name:  "data-dir",
+	Usage: "directory for durable state, made if missing",
+	field: func(c *Config) *string { return &c.DataDir },
+	check: checkPath,
+}, {
+	Name:  "socket",
+	Usage: "Unix socket on which the command line reaches the gateway",
+	field: func(c *Config) *string { return &c.Socket },
+	check: checkSocket,
+}, {
+	Name:  "infra",
+	Usage: "interface towards the infrastructure network; empty: none",
+	field: func(c *Config) *string { return &c.Infra },
+	check: checkInfra,
+}, {
+	Name:  "log-level",
+	Usage: "what to log: debug, info, warn or error",
+	field: func(c *Config) *string { return &c.LogLevel },
+	check: checkLevel,
+}}
+
+func checkRadio(v string) error {
+	const example = "spinel+hdlc+uart:///dev/ttyACM0"
+	u, err := url.Parse(v)
+	switch {
+	case v == "":
+		return fmt.Errorf("none is given: want a URL like %s", example)
+	case err != nil:
+		return fmt.Errorf("want a URL like %s: %w", example, err)
+	case u.Scheme == "" && strings.HasPrefix(v, "/"):
+		return fmt.Errorf("%q is a path: want a URL like spinel+hdlc+uart://%s", v, v)
+	case u.Scheme == "":
+		return fmt.Errorf("%q has no scheme: want a URL like %s", v, example)
+	}
+	return nil
+}
+
+func checkPath(v string) error {
+	if v == "" {
+		return errors.New("is empty")
+	}
+	if strings.ContainsRune(v, 0) {
+		return fmt.Errorf("%q is no file name", v)
+	}
+	return nil
+}
+
+// maxSocketPath is what fits in a sockaddr_un beside its terminating zero.
+const maxSocketPath = 107
+
+func checkSocket(v string) error {
+	if len(v) > maxSocketPath {
+		return fmt.Errorf("%q has %d bytes, a socket's path at most %d", v, len(v), maxSocketPath)
+	}
+	return checkPath(v)
+}
+
+func checkInfra(v string) error {
+	if v == "" {
+		return nil
+	}
+	return host.CheckName(v)
+}
+
+func checkLevel(v string) error {
+	switch strings.ToLower(v) {
+	case "debug", "info", "warn", "error":
+		return nil
+	}
+	return fmt.Errorf("%q is none of debug, info, warn, error", v)
+}
+
+// suggest names the key that was probably meant, or all of them.
+func suggest(key string) string {
+	best, distance := "", (len(key)+1)/2+1
+	for _, k := range Keys {
+		if d := editDistance(strings.ToLower(strings.ReplaceAll(key, "_", "-")), k.Name); d < distance {
+			best, distance = k.Name, d
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf(", did you mean %q?", best)
+	}
+	var names []string
+	for _, k := range Keys {
+		names = append(names, k.Name)
+	}
+	return ", there are " + strings.Join(names, ", ")
+}
+
+// editDistance is how many bytes to insert, delete or replace to make b of a.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			d := diagonal
+			if a[i] != b[j] {
+				d = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], d
+		}
+	}
+	return row[len(b)]
+}
