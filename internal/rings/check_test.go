@@ -112,13 +112,12 @@ func (c *checker) file(name string, src []byte) error {
 	return nil
 }
 
-// mayImport says why a package in ring from must not import imp, or "".
+// mayImport says why a package in ring from must not import imp, or "". A
+// package in no ring is complained of where it is, not wherever it is used.
 func (c *checker) mayImport(from ring, imp string) string {
 	if dir, ok := strings.CutPrefix(imp, c.module+"/"); ok {
 		to := c.table[dir]
 		switch {
-		case to == unclassified:
-			return "it is in no ring: add a line for it to internal/rings/table_test.go"
 		case to == support && from != support:
 			return "it is there for tests only"
 		case (from == wire || from == machine) && to > from:
