@@ -69,7 +69,6 @@ var table = map[string]ring{
 	"radio/medium/udp": daemon,
 	"radio/open":       daemon,
 	"radio/rcpd":       daemon,
-	"radio/rcpd":       daemon,
 	"radio/serial":     daemon,
 	"radio/zep":        daemon,
 	"store":            daemon,
