@@ -54,8 +54,8 @@ type Header struct {
 }
 
 // DecodeHeader reads the header at the start of b and returns what it says is
-// the payload: bytes beyond the payload length are cut off, as RFC 4443 and
-// the link below allow padding; fewer bytes are ErrShort.
+// the payload: bytes beyond the payload length, which a link may have padded
+// with, are cut off; fewer bytes are ErrShort.
 func DecodeHeader(b []byte) (h Header, payload []byte, err error) {
 	if len(b) < HeaderLen {
 		return Header{}, nil, decodeError("IPv6 header", len(b), ErrShort)

@@ -63,7 +63,7 @@ func TestUDPPacket(t *testing.T) {
 	if err != nil || u != (ipv6.UDP{SrcPort: 61631, DstPort: 61631, Length: 33, Checksum: 0xd03e}) || len(data) != 25 {
 		t.Fatalf("%+v, %x, %v", u, data, err)
 	}
-	h.PayloadLen, h.NextHeader = 0, 0 // set by the helper
+	h.PayloadLen, h.NextHeader = 0, 0 // AppendUDPPacket sets them
 	if got := ipv6.AppendUDPPacket(nil, h, u.SrcPort, u.DstPort, data); !bytes.Equal(got, wire) {
 		t.Errorf("made\n%x, want\n%x", got, wire)
 	}

@@ -97,21 +97,20 @@ func (d *decompressor) ip(b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	for more {
-		if d.off == len(d.in) {
-			return nil, decodeError("NHC encoding", d.off, ErrShort)
-		}
-		switch nhc := d.in[d.off]; {
-		case nhc&maskUDP == nhcUDP:
+	for proto := b[start+6]; more; {
+		switch proto {
+		case ipv6.ProtoUDP:
 			more = false
 			b, err = d.udp(b)
-		case nhc&(maskExt|extID) == nhcExt|extIPv6:
+		case ipv6.ProtoIPv6:
 			more = false
-			d.off++
+			d.off++ // the NHC encoding; what follows is a whole header of its own
 			b, err = d.ip(b)
 		default:
-			more = nhc&extNext != 0
-			b, err = d.ext(b)
+			at := len(b)
+			if b, more, err = d.ext(b, proto); err == nil {
+				proto = b[at]
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -125,8 +124,8 @@ func (d *decompressor) ip(b []byte) ([]byte, error) {
 	return b, nil
 }
 
-// base reads the IPHC encoding. more says that an NHC encoding follows, whose
-// protocol is already in the header.
+// base reads the IPHC encoding. more says that an NHC encoding follows; the
+// protocol it stands for is in the header already.
 func (d *decompressor) base(b []byte) (out []byte, more bool, err error) {
 	at := d.off
 	v, err := d.take("IPHC encoding", 2)
@@ -322,35 +321,32 @@ func (d *decompressor) protoAt(off int) (uint8, error) {
 	return 0, decodeError("NHC encoding", off, ErrReserved)
 }
 
-// ext reads a compressed extension header (RFC 6282 Section 4.2).
-func (d *decompressor) ext(b []byte) ([]byte, error) {
+// ext reads a compressed extension header (RFC 6282 Section 4.2), where
+// protoAt has found the encoding of proto. more is as for base.
+func (d *decompressor) ext(b []byte, proto uint8) (out []byte, more bool, err error) {
 	const what = "NHC extension header"
 	at := d.off
-	proto, err := d.protoAt(at)
-	if err != nil {
-		return nil, err
-	}
+	more = d.in[at]&extNext != 0
 	d.off++
-	compressed := d.in[at]&extNext != 0
 	var next uint8
-	if !compressed {
+	if !more {
 		v, err := d.take(what, 1)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		next = v[0]
 	}
 	v, err := d.take(what, 1)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	data, err := d.take(what, int(v[0]))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if compressed {
+	if more {
 		if next, err = d.protoAt(d.off); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 
@@ -360,15 +356,15 @@ func (d *decompressor) ext(b []byte) ([]byte, error) {
 		// Only these can be padded; the sender may have elided the padding.
 	case ipv6.ProtoFragment:
 		if len(data) != 6 {
-			return nil, decodeError(what, at, ErrLength)
+			return nil, false, decodeError(what, at, ErrLength)
 		}
 	default:
 		if pad != 0 {
-			return nil, decodeError(what, at, ErrLength)
+			return nil, false, decodeError(what, at, ErrLength)
 		}
 	}
 	b = append(b, next, uint8((2+len(data)+pad)/8-1))
-	return ipv6.AppendPad(append(b, data...), pad), nil
+	return ipv6.AppendPad(append(b, data...), pad), more, nil
 }
 
 // udp reads a compressed UDP header (RFC 6282 Section 4.3), always the last.

@@ -204,13 +204,21 @@ var vectors = []struct {
 		1633 f001 0009 0000
 		0000000000000000`,
 }, {
-	name: "padding that is not zero, options that are none",
+	name: "padding that is not zero",
 	src:  short(1), dst: short(2),
 	packet: `6000 0000 0008 00 40
 		fe80000000000000 000000fffe000001
 		fe80000000000000 000000fffe000002
 		3b 00 01 04 00000001`,
 	wire: `7e 33 e0 3b 06 010400000001`,
+}, {
+	name: "hop-by-hop header whose last option is cut",
+	src:  short(1), dst: short(2),
+	packet: `6000 0000 0008 00 40
+		fe80000000000000 000000fffe000001
+		fe80000000000000 000000fffe000002
+		3b 00 01 09 00000000`,
+	wire: `7e 33 e0 3b 06 010900000000`,
 }, {
 	name: "destination options stay inline",
 	src:  short(1), dst: short(2),
@@ -339,6 +347,7 @@ func TestDecompressErrors(t *testing.T) {
 		{name: "fragment header of 16 bytes", wire: `7e 33 e4 3b 0e 000102030405060708090a0b0c0d`, err: lowpan.ErrLength, offset: 2},
 		{name: "datagram smaller than its headers", wire: `7e 33 f3 12 beef`, size: 47, err: lowpan.ErrLength, offset: 6},
 		{name: "datagram smaller than a header", wire: `7a 33 3b`, size: 39, err: lowpan.ErrLength, offset: 3},
+		{name: "datagram smaller than an uncompressed header", wire: "41" + strings.Repeat("60", 40), size: 39, err: lowpan.ErrLength, offset: 0},
 		{name: "datagram too large", wire: `7a 33 3b`, size: 2048, err: lowpan.ErrLength, offset: 0},
 		{name: "frame too large", wire: strings.Repeat("00", 2048), err: lowpan.ErrLength, offset: 0},
 		{name: "five IPv6 headers", wire: `7e33ee 7e33ee 7e33ee 7e33ee 7a333b`, err: lowpan.ErrNesting, offset: 12},
