@@ -224,7 +224,7 @@ func (d *decoder) extensions() (x extensions) {
 		if d.err != nil {
 			break
 		}
-		in := decoder{b: v, msg: d.msg}
+		in := decoder{b: d.b[:d.off], off: d.off - len(v), msg: d.msg}
 		switch typ {
 		case extKeyKP:
 			x.keyKP = in.take(len(v), "")
