@@ -33,6 +33,9 @@ type State struct {
 	Sequence   uint32
 	MACCounter uint32 // the first one not reserved
 	MLECounter uint32
+	// Floor is above every counter that was ever reserved with any key: where
+	// counting starts with a network key that may have been used before.
+	Floor uint32
 }
 
 // Config is what a Manager needs.
@@ -58,6 +61,7 @@ type Manager struct {
 
 	macCounter, macLimit uint32
 	mleCounter, mleLimit uint32
+	floor                uint32
 
 	mle    ring[*ieee802154.CCM]
 	mac    ring[*ieee802154.CCM]
@@ -96,6 +100,7 @@ func (m *Manager) Restore(s State) {
 	m.sequence = s.Sequence
 	m.macCounter, m.macLimit = s.MACCounter, s.MACCounter
 	m.mleCounter, m.mleLimit = s.MLECounter, s.MLECounter
+	m.floor = max(s.Floor, s.MACCounter, s.MLECounter)
 	m.forget()
 }
 
@@ -129,7 +134,7 @@ func (m *Manager) SetNetworkKey(key [16]byte, reset bool) {
 	m.network = key
 	m.forget()
 	if reset {
-		m.setSequence(0)
+		m.setSequence(0, m.floor)
 		return
 	}
 	m.cfg.Changed()
@@ -171,7 +176,7 @@ func (m *Manager) SetGuard(d time.Duration) {
 // Guard is the guard time.
 func (m *Manager) Guard() time.Duration { return m.guard }
 
-func (m *Manager) rotate() { m.setSequence(m.sequence + 1) }
+func (m *Manager) rotate() { m.setSequence(m.sequence+1, 0) }
 
 // SetSequence moves to a sequence by command or by an authoritative message:
 // the guard does not apply, and is armed anew by a step of one.
@@ -180,7 +185,11 @@ func (m *Manager) SetSequence(seq uint32) {
 		return
 	}
 	step := seq - m.sequence
-	m.setSequence(seq)
+	first := uint32(0)
+	if int32(step) < 0 {
+		first = m.floor // back to a key that was used before
+	}
+	m.setSequence(seq, first)
 	if step == 1 {
 		m.guarded = m.cfg.Clock.Now().Add(m.guard)
 	}
@@ -197,11 +206,12 @@ func (m *Manager) Heard(seq uint32) bool {
 	return true
 }
 
-func (m *Manager) setSequence(seq uint32) {
+// setSequence begins a key, counting from first.
+func (m *Manager) setSequence(seq, first uint32) {
 	m.sequence = seq
-	m.macCounter, m.mleCounter = 0, 0
-	m.macLimit, m.mleLimit = 0, 0
-	m.reserve(Reserve, Reserve)
+	m.macCounter, m.mleCounter = first, first
+	m.macLimit, m.mleLimit = first, first
+	m.reserve(ahead(first), ahead(first))
 	if m.hours.Running() {
 		m.hours.Start(m.rotation)
 	}
@@ -210,16 +220,18 @@ func (m *Manager) setSequence(seq uint32) {
 
 // reserve stores new limits and, once they are stored, allows what is below.
 func (m *Manager) reserve(mac, mle uint32) bool {
-	if m.cfg.Save(State{Sequence: m.sequence, MACCounter: mac, MLECounter: mle}) != nil {
+	floor := max(m.floor, mac, mle)
+	if m.cfg.Save(State{Sequence: m.sequence, MACCounter: mac, MLECounter: mle, Floor: floor}) != nil {
 		return false
 	}
+	m.floor = floor
 	m.macLimit, m.mleLimit = mac, mle
 	return true
 }
 
 // State is what must be stored now.
 func (m *Manager) State() State {
-	return State{Sequence: m.sequence, MACCounter: m.macLimit, MLECounter: m.mleLimit}
+	return State{Sequence: m.sequence, MACCounter: m.macLimit, MLECounter: m.mleLimit, Floor: m.floor}
 }
 
 // MLE is the cipher of the MLE key of a sequence.

@@ -112,6 +112,25 @@ func TestARadioThatVanishesLeavesNoCounterToReuse(t *testing.T) {
 	}
 }
 
+// A network key that comes back, as by importing an old dataset, continues
+// above every counter it may have been used with.
+func TestAFormerNetworkKeyIsNotCountedFromZero(t *testing.T) {
+	m, _, _, _ := newManager(t)
+	m.SetNetworkKey(networkKey, true)
+	for range 5000 {
+		m.NextMACCounter()
+	}
+	m.SetSequence(1)
+	if m.MACCounter() != 0 {
+		t.Errorf("a new key starts at %d", m.MACCounter())
+	}
+	m.SetNetworkKey([16]byte{1}, true)
+	m.SetNetworkKey(networkKey, true)
+	if m.Sequence() != 0 || m.MACCounter() < 5000 || m.MLECounter() < 5000 {
+		t.Errorf("sequence %d again from counters %d and %d", m.Sequence(), m.MACCounter(), m.MLECounter())
+	}
+}
+
 func TestGuard(t *testing.T) {
 	m, c, _, _ := newManager(t)
 	m.SetNetworkKey(networkKey, true)
