@@ -231,6 +231,8 @@ func TestPath(t *testing.T) {
 		{"/", nil, ""},
 		{"a/as", []string{"a", "as"}, ""},
 		{"/a/as", []string{"a", "as"}, "a/as"},
+		{"//a", []string{"", "a"}, ""},
+		{"//", []string{"", ""}, ""},
 		{"a/", []string{"a", ""}, ""},
 		{"a//b", []string{"a", "", "b"}, ""},
 		{".well-known/core", []string{".well-known", "core"}, ""},

@@ -190,19 +190,18 @@ var (
 )
 
 // Path returns the Uri-Path without leading slash: "a/as". A slash or percent
-// sign inside a segment is percent-encoded.
+// sign inside a segment is percent-encoded. A path that begins with an empty
+// segment keeps its leading slash, to be told apart: "//a".
 func (m Message) Path() string {
 	var b strings.Builder
-	first := true
-	for _, o := range m.Options {
-		if o.Number != OptionURIPath || !o.valid() {
-			continue
-		}
-		if !first {
+	for i, v := range m.Values(OptionURIPath) {
+		if i > 0 {
+			if b.Len() == 0 {
+				b.WriteByte('/')
+			}
 			b.WriteByte('/')
 		}
-		first = false
-		pathEscape.WriteString(&b, string(o.Value))
+		pathEscape.WriteString(&b, string(v)) // never fails
 	}
 	return b.String()
 }
