@@ -67,9 +67,8 @@ var table = map[string]ring{
 	"gateway":          daemon,
 	"host":             daemon,
 	"radio/medium/udp": daemon,
-	"radio/open":       daemon,
 	"radio/rcpd":       daemon,
-	"radio/serial":     daemon,
+	"radio/transport":  daemon,
 	"radio/zep":        daemon,
 	"store":            daemon,
 
