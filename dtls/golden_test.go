@@ -84,9 +84,13 @@ func (r recording) start(tb testing.TB, now time.Time, cfg Config) *Conn {
 }
 
 // Sessions recorded against mbedTLS come out again byte for byte: hello
-// messages, proofs, retransmission, record protection, close_notify.
+// messages, proofs, retransmission, record protection, close_notify; with the
+// extended master secret and without.
 func TestGolden(t *testing.T) {
-	for _, name := range []string{"ecjpake-client-vs-mbedtls.json", "ecjpake-server-vs-mbedtls.json"} {
+	for _, name := range []string{
+		"ecjpake-client-vs-mbedtls.json", "ecjpake-server-vs-mbedtls.json",
+		"no-ems-client-vs-mbedtls.json", "no-ems-server-vs-mbedtls.json",
+	} {
 		t.Run(name, func(t *testing.T) {
 			rec := readRecording(t, name)
 			t0 := time.Unix(0, 0)
