@@ -275,3 +275,22 @@ func TestTransferCancel(t *testing.T) {
 		t.Error("still pending")
 	}
 }
+
+// A later block, asked for in a larger size than the server's, begins at the
+// same place.
+func TestLargerBlockAsked(t *testing.T) {
+	n := newNetwork(t)
+	c := n.node("c", Config[string]{})
+	n.node("s", Config[string]{}).Handle("x", Blockwise(BlockConfig{BlockSize: 256}, func(r *Request[string]) { r.Respond(Content, text(2000)) }))
+	ended := false
+	request(t, n, c, "s", blockRequest(GET, OptionBlock2, Block{Num: 1, SZX: 6}, nil), RequestOptions{}, func(r Response[string], err error) {
+		ended = true
+		if b, _ := r.Block2(); err != nil || b != (Block{4, true, 4}) || !bytes.Equal(r.Payload, text(2000)[1024:1280]) {
+			t.Errorf("got %+v, %q, %v", b, r.Payload, err)
+		}
+	})
+	n.run(time.Second)
+	if !ended {
+		t.Error("no answer")
+	}
+}
