@@ -143,6 +143,20 @@ func TestLeaderVersions(t *testing.T) {
 	}
 }
 
+// A stable context is stable data, whoever the border router is that brings it
+// back from its reuse delay or leaves it.
+func TestLeaderStableContext(t *testing.T) {
+	l := newLeader()
+	l.Register(t0, 0x0400, onMesh("fd01::/64", 0x0400, true))
+	l.RemoveRouter(t0, 1)
+	if c, _ := l.Register(t0, 0x0800, onMesh("fd01::/64", 0x0800, false)); !c.Stable {
+		t.Errorf("brought back: %+v", c)
+	}
+	if c := l.RemoveRouter(t0, 2); !c.Stable {
+		t.Errorf("left: %+v", c)
+	}
+}
+
 func TestLeaderRefuses(t *testing.T) {
 	p := func(subs string) string {
 		b := wire(t, subs)
