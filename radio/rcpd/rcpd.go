@@ -48,6 +48,12 @@ func Serve(ctx context.Context, host io.ReadWriteCloser, cfg Config) error {
 	defer context.AfterFunc(ctx, func() { host.Close() })()
 	defer host.Close()
 
+	timer, err := newTimer()
+	if err != nil {
+		return err
+	}
+	defer timer.close()
+	wg.Go(timer.run)
 	wg.Go(func() { cancel(cfg.Medium.Run(ctx)) })
 	bytes := make(chan []byte)
 	wg.Go(func() { cancel(read(ctx, host, bytes)) })
@@ -71,14 +77,14 @@ func Serve(ctx context.Context, host io.ReadWriteCloser, cfg Config) error {
 		},
 	})
 	server.Start(time.Now())
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	var set time.Time // what the timer is set to
 	for {
 		clock.Advance(time.Now())
-		var due <-chan time.Time
-		if at := clock.Deadline(); !at.IsZero() {
-			timer.Reset(time.Until(at))
-			due = timer.C
+		if at := clock.Deadline(); !at.IsZero() && !at.Equal(set) {
+			set = at
+			if err := timer.start(time.Until(at)); err != nil {
+				return err
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -92,7 +98,8 @@ func Serve(ctx context.Context, host io.ReadWriteCloser, cfg Config) error {
 			server.Receive(time.Now(), b)
 		case d := <-cfg.Medium.Frames():
 			cfg.Medium.Deliver(d)
-		case <-due:
+		case <-timer.c:
+			set = time.Time{}
 		}
 	}
 }
