@@ -61,11 +61,12 @@ type Link struct {
 	dec   hdlc.Decoder
 	stats Stats
 
-	state    State
-	timer    *alarm.Timer // of state Resetting, Suspect and Unusable
-	resets   int          // tried in this round
-	failures int          // rounds that failed in a row
-	upSince  time.Time    // in state Ready
+	state     State
+	timer     *alarm.Timer // of state Resetting, Suspect and Unusable
+	resets    int          // tried in this round
+	restarted bool         // it said once while syncing that it was reset
+	failures  int          // rounds that failed in a row
+	upSince   time.Time    // in state Ready
 
 	first    []byte // what was received first on this connection
 	answered bool   // something sensible came since Opened
@@ -143,6 +144,7 @@ func (l *Link) Opened(now time.Time) {
 	l.first, l.answered = l.first[:0], false
 	clear(l.reported)
 	if l.cfg.NoReset {
+		l.restarted = false
 		l.identify("opened")
 		return
 	}
@@ -244,6 +246,13 @@ func (l *Link) resetSeen(s Status) {
 	case Unusable:
 		l.identify("it was reset")
 	case Syncing, Ready:
+		// A program that was just started, or a chip whose reset was slow,
+		// says so once; more than once is a fault.
+		if l.state == Syncing && !l.restarted {
+			l.restarted = true
+			l.identify(fmt.Sprintf("reset: %v", s))
+			return
+		}
 		l.stats.SelfResets++
 		l.notify(Event{Kind: EventReset, Status: s})
 		l.lost(fmt.Sprintf("reset by itself: %v", s), true)
@@ -253,6 +262,7 @@ func (l *Link) resetSeen(s Status) {
 // reset begins a round: the stack first, then the chip.
 func (l *Link) reset(cause string) {
 	l.resets = 0
+	l.restarted = false
 	l.enter(Resetting, cause)
 	l.sendReset()
 }
@@ -335,11 +345,7 @@ func (l *Link) unusable(cause string) {
 // leave goes to a state without a radio, and answers what is under way.
 func (l *Link) leave(to State, cause string) {
 	wasReady := l.state == Ready
-	l.requests.clear()
-	l.probe.Stop()
-	l.sync.Stop()
-	l.told.forget()
-	l.remote, l.reading, l.readings = remoteClock{}, false, 0
+	l.forget()
 	tx, scan := l.tx.active, l.scan.active
 	l.tx.clear()
 	l.scan.clear()
@@ -355,6 +361,15 @@ func (l *Link) leave(to State, cause string) {
 	if scan {
 		l.cfg.Handler.EnergyScanned(now, l.scan.channel, radio.RSSIInvalid)
 	}
+}
+
+// forget forgets all that a reset makes void.
+func (l *Link) forget() {
+	l.requests.clear()
+	l.probe.Stop()
+	l.sync.Stop()
+	l.told.forget()
+	l.remote, l.reading, l.readings = remoteClock{}, false, 0
 }
 
 // enter changes the state and says so.

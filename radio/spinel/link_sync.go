@@ -38,8 +38,8 @@ func (id Identity) Has(c Cap) bool { return slices.Contains(id.Caps, c) }
 // identify begins to learn what the RCP is. Nothing it was told before holds.
 func (l *Link) identify(cause string) {
 	l.enter(Syncing, cause)
+	l.forget()
 	l.id = Identity{}
-	l.told.forget()
 	l.heard = l.clock.Now()
 	l.get(PropProtocolVersion, func(v []byte, s Status) {
 		r := NewReader(v, 0)
@@ -156,6 +156,7 @@ func (l *Link) settled() {
 		return
 	}
 	l.upSince = l.clock.Now()
+	l.restarted = false
 	l.enter(Ready, l.id.Version)
 	if l.state != Ready {
 		return // the owner closed it
