@@ -104,10 +104,13 @@ type Station struct {
 	links  []link // to other stations, by ID
 	near   []int  // IDs that links reach, ascending
 
-	channel uint8 // 0: receiver off
-	since   time.Time
-	txEnd   time.Time
+	channel    uint8 // 0: receiver off
+	since      time.Time
+	last, prev interval // transmissions of its own
 }
+
+// interval is a time from start until before end.
+type interval struct{ start, end time.Time }
 
 // Add adds a station that nobody hears yet: see Place and Link.
 func (a *Air) Add() *Station {
@@ -228,7 +231,7 @@ func (s *Station) Energy(now time.Time, channel uint8) int8 {
 func (s *Station) Transmit(now time.Time, channel uint8, power int8, psdu []byte) {
 	a := s.air
 	a.cfg.Clock.Set(now)
-	if s.txEnd.After(now) || channel < FirstChannel || channel > LastChannel {
+	if s.last.end.After(now) || channel < FirstChannel || channel > LastChannel {
 		a.stats.Destroyed++
 		return
 	}
@@ -241,7 +244,7 @@ func (s *Station) Transmit(now time.Time, channel uint8, power int8, psdu []byte
 		end:     now.Add(s.Airtime(len(psdu))),
 		power:   milliwatt(float64(power)),
 	}
-	s.txEnd = t.end
+	s.prev, s.last = s.last, interval{t.start, t.end}
 	if a.cfg.Tap != nil {
 		a.cfg.Tap(Sighting{At: now, From: s.id, Channel: channel, PSDU: t.psdu})
 	}
@@ -276,8 +279,18 @@ func (a *Air) finish(t *transmission) {
 	}
 }
 
+// transmittedDuring reports whether the station sent anything while t, which
+// ends now, was on air.
+func (s *Station) transmittedDuring(t *transmission) bool {
+	own := s.last
+	if !own.start.Before(t.end) {
+		own = s.prev // the last one begins this very moment
+	}
+	return own.end.After(t.start)
+}
+
 func (a *Air) deliver(now time.Time, t *transmission, to *Station, over []*transmission) {
-	if to.channel != t.channel || to.since.After(t.start) || to.txEnd.After(t.start) {
+	if to.channel != t.channel || to.since.After(t.start) || to.transmittedDuring(t) {
 		a.stats.Deaf++
 		return
 	}
@@ -290,19 +303,19 @@ func (a *Air) deliver(now time.Time, t *transmission, to *Station, over []*trans
 		return
 	}
 	signal := t.power * float64(l.power)
-	unwanted := a.noise
+	others := 0.0
 	for _, o := range over {
 		if ol := o.from.linkTo(to); ol.up {
-			unwanted += o.power * float64(ol.power)
+			others += o.power * float64(ol.power)
 		}
 	}
-	sinr := dBm(signal / unwanted)
+	if signal < others*captureRatio {
+		a.stats.Collided++
+		return
+	}
+	sinr := dBm(signal / (a.noise + others))
 	if !a.cfg.Ideal && !survives(a.cfg.Rand, len(t.psdu), sinr) {
-		if unwanted > 2*a.noise {
-			a.stats.Collided++
-		} else {
-			a.stats.Lost++
-		}
+		a.stats.Lost++
 		return
 	}
 	a.stats.Received++

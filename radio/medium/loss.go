@@ -29,6 +29,11 @@ func pathLoss(d, exponent float64) float64 {
 	return lossAtOneMetre + 10*exponent*math.Log10(max(d, 0.1))
 }
 
+// captureRatio is how much stronger than all others together a frame must be
+// to come through, 3 dB. Other frames are worse than as much noise, for they
+// are made of the same chips.
+const captureRatio = 2
+
 // bitErrorRate of the 2.4 GHz O-QPSK PHY at a signal to interference and noise
 // ratio, as a plain number (IEEE 802.15.4-2006 Annex E.4.1.8).
 func bitErrorRate(sinr float64) float64 {

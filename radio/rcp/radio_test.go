@@ -208,29 +208,31 @@ func TestChannelBusy(t *testing.T) {
 // CSMA-CA lets ten stations share a channel; without it they destroy each
 // other's frames.
 func TestCSMA(t *testing.T) {
-	delivered := func(csma bool) int {
-		w := newWorld(t, 5, nil)
-		sink := w.add()
-		for range 10 {
-			w.add()
+	delivered := func(csma bool) (n int) {
+		for seed := range uint64(20) {
+			w := newWorld(t, seed, nil)
+			sink := w.add()
+			for range 10 {
+				w.add()
+			}
+			r := rand.New(rand.NewPCG(seed, 7))
+			for i, s := range w.nodes[1:] {
+				tx := txFrame(data(i+1, 0, uint8(i), 60))
+				tx.CSMA, tx.MaxRetries = csma, 3
+				w.clock.After(time.Duration(r.IntN(20_000))*time.Microsecond, func() { s.Transmit(w.clock.Now(), tx) })
+			}
+			w.run(time.Second)
+			seen := map[byte]bool{}
+			for _, f := range sink.rx {
+				seen[f.PSDU[2]] = true
+			}
+			n += len(seen)
 		}
-		for i, n := range w.nodes[1:] {
-			tx := txFrame(data(i+1, 0, uint8(i), 60))
-			tx.CSMA, tx.MaxRetries = csma, 3
-			n.Transmit(w.clock.Now(), tx)
-		}
-		w.run(time.Second)
-		seen := map[byte]bool{}
-		for _, f := range sink.rx {
-			seen[f.PSDU[2]] = true
-		}
-		return len(seen)
+		return n
 	}
-	if n := delivered(true); n < 8 {
-		t.Errorf("with CSMA-CA %d of 10 arrive", n)
-	}
-	if n := delivered(false); n > 5 {
-		t.Errorf("without CSMA-CA %d of 10 arrive", n)
+	with, without := delivered(true), delivered(false)
+	if with < 185 || without > with*3/4 {
+		t.Errorf("of 200 frames %d arrive with CSMA-CA, %d without", with, without)
 	}
 }
 
