@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,9 +20,9 @@ import (
 // the system gives out.
 var offset = 100 + os.Getpid()%500
 
-func open(t *testing.T, node int) *Medium {
+func open(t *testing.T, node int, ifname string) *Medium {
 	t.Helper()
-	m, err := Open(Config{Node: node, PortOffset: offset})
+	m, err := Open(Config{Node: node, PortOffset: offset, Interface: ifname})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +59,7 @@ func next(t *testing.T, m *Medium) {
 }
 
 func TestTwoNodes(t *testing.T) {
-	a, b := open(t, 1), open(t, 2)
+	a, b := open(t, 1, ""), open(t, 2, "")
 	var ea, eb ear
 	a.Attach(&ea)
 	b.Attach(&eb)
@@ -92,38 +91,60 @@ func TestTwoNodes(t *testing.T) {
 	}
 }
 
-func TestIPv6(t *testing.T) {
-	if _, err := net.Listen("tcp6", "[::1]:0"); err != nil {
-		t.Skip("no IPv6 on the loopback interface")
+// inNetns marks the run of a test in a network namespace of its own.
+const inNetns = "GATEWAYD_TEST_NETNS"
+
+// runInNetns runs a test again, in a new network namespace with one interface,
+// v0, which has a link-local address.
+func runInNetns(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root, for a network namespace")
 	}
-	var ms [2]*Medium
-	for i := range ms {
-		m, err := Open(Config{Node: i + 1, PortOffset: offset, Interface: "::1"})
-		if err != nil {
-			t.Skipf("no IPv6 multicast on the loopback interface: %v", err)
+	name := fmt.Sprintf("gw-udp-%d", os.Getpid())
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Skipf("ip %v: %v: %s", args, err, out)
 		}
-		defer m.Close()
-		ms[i] = m
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error)
-	go func() { done <- ms[1].Run(ctx) }()
-	defer func() { cancel(); <-done }()
+	ip("netns", "add", name)
+	defer ip("netns", "del", name)
+	ip("-n", name, "link", "add", "v0", "type", "veth", "peer", "name", "v1")
+	ip("-n", name, "link", "set", "v0", "addrgenmode", "none") // its address would be tentative at first
+	ip("-n", name, "link", "set", "v1", "up")
+	ip("-n", name, "link", "set", "v0", "up")
+	ip("-n", name, "addr", "add", "fe80::1/64", "dev", "v0", "nodad")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("ip", "netns", "exec", name, self, "-test.run", "^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), inNetns+"=1")
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestIPv6(t *testing.T) {
+	if os.Getenv(inNetns) == "" {
+		runInNetns(t)
+		return
+	}
+	a, b := open(t, 1, "v0"), open(t, 2, "fe80::1")
 	var e ear
-	ms[1].Attach(&e)
-	ms[1].Tune(time.Now(), 11)
-	ms[0].Transmit(time.Now(), 11, 0, []byte("six"))
-	if ms[0].Dropped() != 0 {
-		t.Skip("no route for IPv6 multicast on the loopback interface")
-	}
-	next(t, ms[1])
+	b.Attach(&e)
+	b.Tune(time.Now(), 11)
+	a.Transmit(time.Now(), 11, 0, []byte("six"))
+	next(t, b)
 	if len(e.got) != 1 || string(e.got[0].PSDU) != "six" {
 		t.Errorf("heard %+v", e.got)
 	}
 }
 
 func TestOpenErrors(t *testing.T) {
-	open(t, 5)
+	open(t, 5, "")
 	for _, tt := range []struct {
 		name string
 		cfg  Config
@@ -165,7 +186,7 @@ func TestOpenThread(t *testing.T) {
 			t.Skip("no ot-cli-ftd in OT_SIM_DIR or PATH")
 		}
 	}
-	m := open(t, 1)
+	m := open(t, 1, "")
 	var e ear
 	m.Attach(&e)
 	m.Tune(time.Now(), 15)
