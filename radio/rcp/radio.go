@@ -18,7 +18,6 @@ const Caps = radio.CapAckTimeout | radio.CapEnergyScan | radio.CapTransmitRetrie
 const (
 	sensitivity         = -100
 	defaultCCAThreshold = -75
-	invalidRSSI         = 127 // there is no measurement
 )
 
 // allChannels has bits 11 to 26 set.
@@ -146,7 +145,7 @@ func (r *Radio) abort(now time.Time) {
 		r.finishTx(now, radio.TxAborted)
 	}
 	if r.scan.channel != 0 {
-		r.finishScan(now, invalidRSSI)
+		r.finishScan(now, radio.RSSIInvalid)
 	}
 }
 

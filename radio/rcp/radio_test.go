@@ -569,7 +569,7 @@ func TestSleepAndChannels(t *testing.T) {
 	a.reconfigure(func(s *radio.Settings) { s.Enabled = true })
 	a.EnergyScan(w.clock.Now(), 15, time.Second)
 	a.reconfigure(func(s *radio.Settings) { s.Enabled = false })
-	if len(a.scans) != 1 || a.scans[0] != invalidRSSI {
+	if len(a.scans) != 1 || a.scans[0] != radio.RSSIInvalid {
 		t.Errorf("scan: %v", a.scans)
 	}
 	w.run(time.Second) // nothing is left that would answer twice
@@ -623,7 +623,7 @@ func TestRefused(t *testing.T) {
 	w.run(2 * time.Second)
 	a.scans = nil
 	a.EnergyScan(w.clock.Now(), 27, time.Second)
-	if len(a.scans) != 1 || a.scans[0] != invalidRSSI {
+	if len(a.scans) != 1 || a.scans[0] != radio.RSSIInvalid {
 		t.Errorf("scan of channel 27: %v", a.scans)
 	}
 }

@@ -3,6 +3,7 @@ package rcp
 import (
 	"time"
 
+	"gatewayd/radio"
 	"gatewayd/radio/medium"
 )
 
@@ -23,7 +24,7 @@ func (r *Radio) EnergyScan(now time.Time, channel uint8, d time.Duration) {
 	r.at(now)
 	if !r.set.Enabled || !r.Idle() ||
 		channel < medium.FirstChannel || channel > medium.LastChannel {
-		r.handler.EnergyScanned(now, channel, invalidRSSI)
+		r.handler.EnergyScanned(now, channel, radio.RSSIInvalid)
 		return
 	}
 	r.scan = scan{channel: channel, end: now.Add(d), max: -128}
