@@ -1,12 +1,9 @@
 package spinel
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/hex"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -195,6 +192,15 @@ func (r *fakeRCP) run() {
 	r.b.t.Fatal("link and RCP never stop talking")
 }
 
+// pass lets time go by while the RCP answers.
+func (r *fakeRCP) pass(d time.Duration) {
+	r.b.t.Helper()
+	for end := r.b.now.Add(d); r.b.now.Before(end); {
+		r.b.pass(500 * time.Millisecond)
+		r.run()
+	}
+}
+
 func (r *fakeRCP) status(f Frame, s Status) {
 	r.b.reply(Frame{TID: f.TID, Cmd: CmdIs, Prop: PropLastStatus, Value: AppendPacked(nil, uint32(s))})
 }
@@ -324,7 +330,3 @@ func TestStart(t *testing.T) {
 		t.Errorf("identity %+v", b.link.Identity())
 	}
 }
-
-var _ = bufio.ScanLines
-var _ = filepath.Join
-var _ = os.Open

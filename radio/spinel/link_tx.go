@@ -114,11 +114,9 @@ func (l *Link) transmitted(value []byte) {
 	if ack, ok := rxFrame(d.Ack); ok {
 		r.Ack = ack
 	}
-	if d.HasHeader {
+	if d.HasHeader && !f.HeaderSet && !f.Secured {
 		l.counterUsed(d.KeyIndex, d.FrameCounter)
-		if !f.HeaderSet && !f.Secured {
-			r.HeaderSet, r.KeyIndex, r.FrameCounter = true, d.KeyIndex, d.FrameCounter
-		}
+		r.HeaderSet, r.KeyIndex, r.FrameCounter = true, d.KeyIndex, d.FrameCounter
 	}
 	// The RCP stays where it was told to listen afterwards.
 	after := f.RxChannel
