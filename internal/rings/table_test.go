@@ -52,6 +52,7 @@ var table = map[string]ring{
 	"thread/dataset":  machine,
 	"thread/diag":     machine,
 	"thread/ip":       machine,
+	"thread/joining":  machine,
 	"thread/keys":     machine,
 	"thread/link":     machine,
 	"thread/mac":      machine,
@@ -64,16 +65,20 @@ var table = map[string]ring{
 	"api":              daemon,
 	"api/web":          daemon,
 	"cmd/gatewayd":     daemon,
+	"demo":             daemon,
 	"gateway":          daemon,
 	"host":             daemon,
 	"radio/medium/udp": daemon,
 	"radio/rcpd":       daemon,
 	"radio/transport":  daemon,
 	"radio/zep":        daemon,
+	"simnode":          daemon,
 	"store":            daemon,
 
-	"internal/rings": support,
-	"interop":        support,
+	"internal/rings":   support,
+	"interop":          support,
+	"internal/capture": support,
+	"bench":            support,
 }
 
 // thirdParty lists what a machine may use besides the standard library and

@@ -4,6 +4,7 @@
 package dataset
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -182,3 +183,30 @@ func (m *Manager) get(r *tmf.Request, d *meshcop.Dataset) {
 	}
 	r.Respond(coap.Changed, out.Append(nil))
 }
+
+// AdoptActive takes the network's active dataset: its timestamp, and its TLVs
+// without that.
+func (m *Manager) AdoptActive(ts meshcop.Timestamp, tlvs meshcop.TLVs) {
+	d, err := meshcop.DecodeDataset(tlvs)
+	if err != nil {
+		return // as if it had not come; what we have goes on
+	}
+	d.ActiveTimestamp = &ts
+	if m.active != nil && bytes.Equal(d.Append(nil), m.active.Append(nil)) {
+		return
+	}
+	m.SetActive(&d)
+}
+
+// AdoptPending takes the network's pending dataset likewise.
+func (m *Manager) AdoptPending(ts meshcop.Timestamp, tlvs meshcop.TLVs) {
+	d, err := meshcop.DecodeDataset(tlvs)
+	if err != nil {
+		return
+	}
+	d.PendingTimestamp = &ts
+	m.SetPending(&d)
+}
+
+// ClearPending forgets the pending dataset.
+func (m *Manager) ClearPending() { m.SetPending(nil) }

@@ -38,6 +38,16 @@ type State struct {
 	Floor uint32
 }
 
+// Skip is the state to continue from when so many later ones may have been
+// stored and lost: each had reserved counters beyond the one before.
+func (s State) Skip(lost int) State {
+	for range lost {
+		s.MACCounter, s.MLECounter = ahead(s.MACCounter), ahead(s.MLECounter)
+	}
+	s.Floor = max(s.Floor, s.MACCounter, s.MLECounter)
+	return s
+}
+
 // Config is what a Manager needs.
 type Config struct {
 	Clock *alarm.Clock
