@@ -1,16 +1,31 @@
 package joining
 
 import (
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
+	"unicode/utf8"
 
 	"gatewayd/alarm"
+	"gatewayd/coap"
+	"gatewayd/dtls"
 	"gatewayd/thread/ip"
 	"gatewayd/thread/meshcop"
 	"gatewayd/thread/tmf"
 )
+
+// Timing of a commissioner's petition, OpenThread's.
+const (
+	keepAliveInterval  = petitionTimeout / 2
+	petitionTries      = 2
+	petitionRetryDelay = time.Second
+)
+
+// DefaultID is the name under which a commissioner petitions.
+const DefaultID = "gatewayd"
 
 // CommissionerState is a commissioner's.
 type CommissionerState uint8
@@ -26,8 +41,8 @@ func (s CommissionerState) String() string {
 	return [...]string{"disabled", "petitioning", "active"}[s]
 }
 
-// CommissionerConfig is what a Commissioner needs. StateChanged, JoinerChanged
-// and Relayed may be nil.
+// CommissionerConfig is what a Commissioner needs. StateChanged, JoinerChanged,
+// Relayed and DatasetChanged may be nil.
 type CommissionerConfig struct {
 	Clock   *alarm.Clock
 	Rand    *rand.Rand
@@ -52,47 +67,253 @@ type CommissionerConfig struct {
 	DatasetChanged func()
 }
 
-// Commissioner is the machine.
+// Commissioner is a commissioner on a node of the mesh.
 type Commissioner struct {
-	cfg   CommissionerConfig
-	state CommissionerState
+	cfg     CommissionerConfig
+	state   CommissionerState
+	id, url string
+
+	term    uint64 // counts starts and ends: late answers to others do not count
+	tries   int
+	session uint16
+	rloc16  uint16     // the leader knows us at
+	aloc    netip.Addr // ours while active
+	timer   *alarm.Timer
+
+	list     []*entry
+	history  []*entry
+	expiry   *alarm.Timer
+	publish  publisher
+	sessions []*session
+	front    dtls.Front
+	frontAge time.Time // when its key was drawn
+
+	Counters CommissionerCounters
+}
+
+// CommissionerCounters count what came by RLY_RX and what became of it.
+type CommissionerCounters struct {
+	Relayed   uint32 // datagrams for a session
+	Cookies   uint32 // greetings that were asked for a cookie
+	Sessions  uint32 // begun
+	Accepted  uint32 // joiners given the KEK
+	Refused   uint32 // joiners refused, for a wrong PSKd or else
+	Unknown   uint32 // datagrams of joiners that are not on the list
+	Stray     uint32 // datagrams that belong to no session
+	Full      uint32 // joiners that had to wait for others
+	Malformed uint32 // messages that made no sense
 }
 
 // NewCommissioner returns a Commissioner that is disabled.
-func NewCommissioner(cfg CommissionerConfig) *Commissioner { return &Commissioner{cfg: cfg} }
-
-// Start petitions the leader.
-func (c *Commissioner) Start() error { return nil }
-
-// Stop resigns and forgets the list.
-func (c *Commissioner) Stop() error { return nil }
+func NewCommissioner(cfg CommissionerConfig) *Commissioner {
+	c := &Commissioner{cfg: cfg, id: DefaultID}
+	c.timer = cfg.Clock.NewTimer(c.due)
+	c.expiry = cfg.Clock.NewTimer(c.expire)
+	c.publish.init(c)
+	cfg.TMF.Handle(tmf.RelayReceive, c.relayed)
+	cfg.TMF.Handle(tmf.DatasetChanged, c.datasetChanged)
+	return c
+}
 
 // State is the present state.
 func (c *Commissioner) State() CommissionerState { return c.state }
 
 // SessionID is that of the session; it counts only while active.
-func (c *Commissioner) SessionID() uint16 { return 0 }
+func (c *Commissioner) SessionID() uint16 { return c.session }
 
 // ID is the name under which the commissioner petitions.
-func (c *Commissioner) ID() string { return "" }
+func (c *Commissioner) ID() string { return c.id }
 
 // SetID changes it, at most 64 bytes of UTF-8.
-func (c *Commissioner) SetID(id string) error { return nil }
+func (c *Commissioner) SetID(id string) error {
+	if c.state != Disabled {
+		return ErrInvalidState
+	}
+	if len(id) > meshcop.MaxCommissionerIDLen || !utf8.ValidString(id) {
+		return ErrInvalidArgs.because("commissioner id of %d bytes, at most %d of UTF-8", len(id), meshcop.MaxCommissionerIDLen)
+	}
+	c.id = id
+	return nil
+}
 
-// SetProvisioningURL sets the URL that a joiner that names one must name.
-func (c *Commissioner) SetProvisioningURL(url string) error { return nil }
+// ProvisioningURL is the URL that a joiner that names one must name.
+func (c *Commissioner) ProvisioningURL() string { return c.url }
 
-// Add puts joiners on the list, or changes their PSKd and time.
-func (c *Commissioner) Add(who Who, pskd PSKd, timeout time.Duration) error { return nil }
+// SetProvisioningURL changes it, at most 64 bytes of UTF-8.
+func (c *Commissioner) SetProvisioningURL(url string) error {
+	if len(url) > meshcop.MaxProvisioningURLLen || !utf8.ValidString(url) {
+		return ErrInvalidArgs.because("provisioning URL of %d bytes, at most %d of UTF-8", len(url), meshcop.MaxProvisioningURLLen)
+	}
+	c.url = url
+	return nil
+}
 
-// Remove takes joiners from the list, after a delay that may be 0.
-func (c *Commissioner) Remove(who Who, delay time.Duration) error { return nil }
+// Start petitions the leader. The list may hold what was on it when another
+// session was lost.
+func (c *Commissioner) Start() error {
+	switch {
+	case !c.cfg.Attached():
+		return ErrInvalidState
+	case c.state != Disabled:
+		return ErrAlready
+	}
+	c.term++
+	c.tries = 0
+	c.setState(Petitioning, nil)
+	c.petition()
+	return nil
+}
 
-// List is the list, in the order of adding.
-func (c *Commissioner) List() []Entry { return nil }
+// Stop resigns and clears the list.
+func (c *Commissioner) Stop() error {
+	if c.state == Disabled {
+		return ErrAlready
+	}
+	active, session, list := c.state == Active, c.session, slices.Clone(c.list)
+	c.end(nil)
+	if active {
+		c.sendKeepAlive(meshcop.StateReject, session, nil)
+	}
+	for _, e := range list {
+		c.drop(e, Removed)
+	}
+	return nil
+}
 
-// History are entries that were on the list, the oldest first.
-func (c *Commissioner) History() []Entry { return nil }
+// Update must be called when the node's role or RLOC16 changed. The leader then
+// learns at once where the commissioner is.
+func (c *Commissioner) Update() {
+	if c.state == Active && c.cfg.Attached() && c.cfg.RLOC16() != c.rloc16 {
+		c.keepAlive()
+	}
+}
 
-// SteeringData is what the list amounts to.
-func (c *Commissioner) SteeringData() meshcop.SteeringData { return nil }
+func (c *Commissioner) setState(s CommissionerState, why error) {
+	c.state = s
+	if c.cfg.StateChanged != nil {
+		c.cfg.StateChanged(s, why)
+	}
+}
+
+// end leaves the session without telling the leader.
+func (c *Commissioner) end(why error) {
+	for _, s := range slices.Clone(c.sessions) {
+		s.abandon(Lost, ErrAbort)
+	}
+	c.term++
+	c.timer.Stop()
+	c.publish.stop()
+	if c.aloc.IsValid() {
+		c.cfg.IP.Remove(c.aloc)
+		c.aloc = netip.Addr{}
+	}
+	c.setState(Disabled, why)
+}
+
+func (c *Commissioner) due() {
+	switch c.state {
+	case Petitioning:
+		c.petition()
+	case Active:
+		c.keepAlive()
+	}
+}
+
+func (c *Commissioner) leader() netip.Addr { return c.cfg.Address(leaderALOC16) }
+
+// rloc is the node's routing locator, from which the leader is spoken to.
+func (c *Commissioner) rloc() netip.Addr { return c.cfg.Address(c.cfg.RLOC16()) }
+
+// petition sends LEAD_PET.req.
+func (c *Commissioner) petition() {
+	c.tries++
+	term, from := c.term, c.cfg.RLOC16()
+	m := meshcop.Petition{CommissionerID: c.id}
+	c.cfg.TMF.Send(tmf.LeaderPetition, c.leader(), m.Append(nil), tmf.Options{Source: c.rloc()},
+		func(r tmf.Response, err error) {
+			a, err := decodePetition(r, err)
+			if c.term != term || c.state != Petitioning {
+				if err == nil && a.State == meshcop.StateAccept && c.state == Disabled {
+					// Stopped meanwhile: others should not have to wait.
+					c.sendKeepAlive(meshcop.StateReject, *a.SessionID, nil)
+				}
+				return
+			}
+			switch {
+			case err != nil && c.tries < petitionTries:
+				c.timer.Start(petitionRetryDelay)
+			case err != nil:
+				c.end(ErrResponseTimeout.because("petition: %w", err))
+			case a.State != meshcop.StateAccept:
+				c.end(ErrRejected.because("the leader has another commissioner: %q", a.CommissionerID))
+			default:
+				c.activate(*a.SessionID, from)
+			}
+		})
+}
+
+func decodePetition(r tmf.Response, err error) (a meshcop.PetitionResponse, _ error) {
+	if err != nil {
+		return a, err
+	}
+	if r.Code != coap.Changed {
+		return a, fmt.Errorf("joining: the leader answered with %v", r.Code)
+	}
+	a, err = meshcop.DecodePetitionResponse(r.Payload)
+	if err == nil && a.State == meshcop.StateAccept && a.SessionID == nil {
+		err = fmt.Errorf("joining: the leader accepted without a session id")
+	}
+	return a, err
+}
+
+func (c *Commissioner) activate(session, from uint16) {
+	c.session, c.rloc16 = session, from
+	c.aloc = c.cfg.Address(CommissionerALOC16(session))
+	c.cfg.IP.Add(ip.Address{Addr: c.aloc, Bits: 64, Locator: true})
+	c.timer.Start(keepAliveInterval)
+	c.setState(Active, nil)
+	if len(c.list) > 0 {
+		c.publish.changed()
+	}
+}
+
+// keepAlive tells the leader that the commissioner is there, and where.
+func (c *Commissioner) keepAlive() {
+	term, from := c.term, c.cfg.RLOC16()
+	c.rloc16 = from
+	c.timer.Stop()
+	c.sendKeepAlive(meshcop.StateAccept, c.session, func(r tmf.Response, err error) {
+		if c.term != term {
+			return
+		}
+		if err == nil && r.Code != coap.Changed {
+			err = fmt.Errorf("joining: the leader answered with %v", r.Code)
+		}
+		if err != nil {
+			c.end(ErrResponseTimeout.because("keep-alive: %w", err))
+			return
+		}
+		if s, err := meshcop.DecodeState(r.Payload); err == nil && s != meshcop.StateAccept {
+			c.end(ErrRejected.because("the leader has ended the session"))
+			return
+		}
+		c.timer.Start(keepAliveInterval)
+	})
+}
+
+func (c *Commissioner) sendKeepAlive(s meshcop.State, session uint16, done func(tmf.Response, error)) {
+	m := meshcop.KeepAlive{State: s, SessionID: session}
+	c.cfg.TMF.Send(tmf.LeaderKeepAlive, c.leader(), m.Append(nil), tmf.Options{Source: c.rloc()}, done)
+}
+
+// datasetChanged takes the leader's word that a dataset is another one.
+func (c *Commissioner) datasetChanged(r *tmf.Request) {
+	if c.state != Active || r.Type != coap.Confirmable {
+		r.NoResponse()
+		return
+	}
+	r.Respond(coap.Changed, nil)
+	if c.cfg.DatasetChanged != nil {
+		c.cfg.DatasetChanged()
+	}
+}

@@ -136,7 +136,7 @@ func (j *JoinerRouter) received(d *ip.Datagram) {
 func (j *JoinerRouter) relayed(r *tmf.Request) {
 	r.NoResponse()
 	m, err := meshcop.DecodeRelayTx(r.Payload)
-	if err != nil || r.Type != coap.NonConfirmable || j.port == 0 && m.KEK == nil {
+	if err != nil || r.Type != coap.NonConfirmable || !j.cfg.Serving() {
 		j.Counters.Dropped++
 		return
 	}
