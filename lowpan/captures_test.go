@@ -2,52 +2,24 @@ package lowpan_test
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"gatewayd/ieee802154"
+	"gatewayd/internal/capture"
 	"gatewayd/ipv6"
 	"gatewayd/lowpan"
-	"gatewayd/pcap"
 )
 
-const captureDir = "../testdata/captures"
-
-// sidecar is what the test needs of the file next to a capture.
-type sidecar struct {
-	Network struct {
-		MeshLocal string `json:"mesh_local_prefix"`
-	}
-	Secrets struct {
-		NetworkKeys []string `json:"network_keys"`
-		KEKs        []string
-	}
-	AddrMap    map[string]string `json:"addr_map"`
-	Contexts   map[string]string
-	NodesAtEnd map[string]struct {
-		ExtAddr string
-	} `json:"nodes_at_end"`
-}
-
-// capture is one recording with what it takes to read it.
-type capture struct {
-	ctx     lowpan.Contexts
-	keys    []*ieee802154.CCM // tried in turn: the MIC says which is right
-	exts    map[ieee802154.ExtAddr]bool
-	packets []pcap.Packet
-	tshark  map[int]string // frame number to a hash of the packet
+// replayed is a recording and what tshark makes of it.
+type replayed struct {
+	*capture.Capture
+	tshark map[int]string // frame number to a hash of the packet
 }
 
 // loadTshark reads another implementation's results: by capture, by frame.
@@ -84,88 +56,6 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-func loadCapture(t *testing.T, path string) *capture {
-	t.Helper()
-	js, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var sc sidecar
-	if err := json.Unmarshal(js, &sc); err != nil {
-		t.Fatal(err)
-	}
-	c := &capture{exts: make(map[ieee802154.ExtAddr]bool)}
-
-	c.ctx = lowpan.Contexts{{ID: 0, Prefix: netip.MustParsePrefix(sc.Network.MeshLocal), Compress: true}}
-	for id, p := range sc.Contexts {
-		var n uint8
-		if _, err := fmt.Sscan(id, &n); err != nil {
-			t.Fatal(err)
-		}
-		c.ctx = append(c.ctx, lowpan.Context{ID: n, Prefix: netip.MustParsePrefix(p), Compress: true})
-	}
-
-	addKey := func(key []byte) { c.keys = append(c.keys, ieee802154.NewCCM([16]byte(key))) }
-	for _, nk := range sc.Secrets.NetworkKeys {
-		for seq := range uint32(3) {
-			m := hmac.New(sha256.New, unhex(t, nk))
-			m.Write(append(binary.BigEndian.AppendUint32(nil, seq), "Thread"...))
-			addKey(m.Sum(nil)[16:])
-		}
-	}
-	for _, k := range sc.Secrets.KEKs {
-		addKey(unhex(t, k))
-	}
-	// Key identifier mode 2: the same key and address for everyone.
-	addKey(unhex(t, "78581686fdb4580fb092546aecbd1566"))
-	c.exts[ieee802154.ExtAddr(unhex(t, "3506feb823d48712"))] = true
-
-	for _, e := range sc.AddrMap {
-		c.exts[ieee802154.ExtAddr(unhex(t, e))] = true
-	}
-	for _, n := range sc.NodesAtEnd {
-		c.exts[ieee802154.ExtAddr(unhex(t, n.ExtAddr))] = true
-	}
-
-	f, err := os.Open(strings.TrimSuffix(path, ".json") + ".pcap")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := pcap.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		p, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.packets = append(c.packets, p)
-		// Nodes that were gone at the end.
-		if f, err := ieee802154.Decode(p.PSDU); err == nil && f.Src.Mode == ieee802154.AddrExtended {
-			c.exts[f.Src.Ext] = true
-		}
-	}
-	return c
-}
-
-// open decrypts a frame in place.
-func (c *capture) open(f *ieee802154.Frame, psdu []byte) error {
-	var err error
-	for _, key := range c.keys {
-		for ext := range c.exts {
-			if err = f.Open(psdu, key, ext); err == nil {
-				return nil
-			}
-		}
-	}
-	return err
-}
-
 // hop is one transmission's sender and receiver: a datagram that is forwarded
 // is heard once for each.
 type hop struct{ src, dst ieee802154.Addr }
@@ -185,17 +75,15 @@ type tally struct {
 // which covers the addresses, and compresses to the recorded bytes again,
 // frame for frame, since OpenThread sent all of them.
 func TestCaptures(t *testing.T) {
-	paths, err := filepath.Glob(filepath.Join(captureDir, "*.json"))
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no captures in %s: %v", captureDir, err)
+	all, err := capture.LoadAll("../testdata/captures")
+	if err != nil {
+		t.Fatal(err)
 	}
 	tshark := loadTshark(t)
 	var total tally
-	for _, path := range paths {
-		name := strings.TrimSuffix(filepath.Base(path), ".json")
-		t.Run(name, func(t *testing.T) {
-			c := loadCapture(t, path)
-			c.tshark = tshark[name]
+	for _, recording := range all {
+		t.Run(recording.Name, func(t *testing.T) {
+			c := replayed{recording, tshark[recording.Name]}
 			n := c.replay(t)
 			total.frames += n.frames
 			total.packets += n.packets
@@ -213,21 +101,16 @@ func TestCaptures(t *testing.T) {
 	}
 }
 
-func (c *capture) replay(t *testing.T) (n tally) {
+func (c *replayed) replay(t *testing.T) (n tally) {
 	reassemblers := make(map[hop]*lowpan.Reassembler)
 	heard := make(map[hop]*sent)
-	for i, p := range c.packets {
-		f, err := ieee802154.Decode(p.PSDU)
-		if err != nil || f.Type != ieee802154.FrameData || len(f.Payload) == 0 {
+	for i, p := range c.Packets {
+		f, _, _, err := c.Open(i)
+		if err != nil {
+			t.Errorf("frame %d: %v", i+1, err)
 			continue
 		}
-		if f.Secured {
-			if err := c.open(&f, p.PSDU); err != nil {
-				t.Errorf("frame %d: %v", i+1, err)
-				continue
-			}
-		}
-		if len(f.Payload) == 0 { // child supervision
+		if f.Type != ieee802154.FrameData || len(f.Payload) == 0 { // none: child supervision
 			continue
 		}
 		n.frames++
@@ -255,7 +138,7 @@ func (c *capture) replay(t *testing.T) (n tally) {
 		}
 		h := hop{f.Src, f.Dst}
 		if !lowpan.IsFrag(rest) {
-			packet, err := lowpan.DecompressPacket(nil, rest, link.Src, link.Dst, c.ctx)
+			packet, err := lowpan.DecompressPacket(nil, rest, link.Src, link.Dst, c.Contexts)
 			if err != nil {
 				t.Errorf("frame %d: %v: %x", i+1, err, rest)
 				continue
@@ -271,7 +154,7 @@ func (c *capture) replay(t *testing.T) (n tally) {
 		}
 		heard[h].payloads = append(heard[h].payloads, rest)
 		heard[h].rooms = append(heard[h].rooms, room)
-		packet, done, err := reassemblers[h].Add(p.Time, link, c.ctx, rest)
+		packet, done, err := reassemblers[h].Add(p.Time, link, c.Contexts, rest)
 		if err != nil {
 			t.Errorf("frame %d: %v: %x", i+1, err, rest)
 		}
@@ -284,7 +167,7 @@ func (c *capture) replay(t *testing.T) (n tally) {
 }
 
 // check compares a packet's second journey with the first.
-func (c *capture) check(t *testing.T, n *tally, frame int, packet []byte, link lowpan.Link, want *sent) {
+func (c *replayed) check(t *testing.T, n *tally, frame int, packet []byte, link lowpan.Link, want *sent) {
 	n.packets++
 	h, payload, err := ipv6.DecodeHeader(packet)
 	if err != nil || len(payload) != len(packet)-ipv6.HeaderLen {
@@ -307,7 +190,7 @@ func (c *capture) check(t *testing.T, n *tally, frame int, packet []byte, link l
 		n.tshark++
 	}
 
-	got := send(packet, link, c.ctx, want)
+	got := send(packet, link, c.Contexts, want)
 	if !slices.EqualFunc(got, want.payloads, bytes.Equal) {
 		t.Errorf("frame %d: %v > %v\n got %x\nwant %x", frame, h.Src, h.Dst, got, want.payloads)
 		return
