@@ -129,6 +129,7 @@ func FuzzLink(f *testing.F) {
 				s.SourceMatchShort = []uint16{uint16(arg), uint16(arg) + 1}[:arg%3]
 				s.SourceMatchExt = []ieee802154.ExtAddr{{arg}, {arg + 1}}[:arg>>4%3]
 				s.Channel = 11 + arg%16
+				s.PANID = 0xfacc + uint16(arg%4)
 				s.Enabled = arg%5 != 0
 				s.Keys.Current[0] = arg
 				b.link.Configure(b.now, s)

@@ -27,6 +27,14 @@ type matchTable struct {
 // better to keep a child awake in vain than not to tell it of its frames.
 func (t *matchTable) full(want []string) bool { return len(want) > t.capacity }
 
+// outdated is for when the PAN ID is about to change: RCPs keep a hash of the
+// address and the PAN ID at the time, so entries must be made anew.
+func (t *matchTable) outdated() {
+	if len(t.have) > 0 {
+		t.known = false
+	}
+}
+
 // setMatch brings the RCP's tables and the use of them up to date.
 func (l *Link) setMatch() {
 	var short, ext []string

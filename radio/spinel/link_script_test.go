@@ -186,11 +186,12 @@ func checkRCP(t *testing.T, r *fakeRCP, s radio.Settings) {
 	}
 	var short, ext []string
 	if s.SourceMatch {
+		pan := string([]byte{byte(s.PANID), byte(s.PANID >> 8)})
 		for _, a := range s.SourceMatchShort {
-			short = append(short, string([]byte{byte(a), byte(a >> 8)}))
+			short = append(short, string([]byte{byte(a), byte(a >> 8)})+pan)
 		}
 		for _, a := range s.SourceMatchExt {
-			ext = append(ext, string(a[:]))
+			ext = append(ext, string(a[:])+pan)
 		}
 	}
 	slices.Sort(short)
@@ -302,7 +303,6 @@ func TestStall(t *testing.T) {
 func TestSilentReset(t *testing.T) {
 	b, r := up(t)
 	r.boot()
-	r.props[PropMACPANID] = []byte{0xff, 0xff}
 	b.log = nil
 	b.pass(15 * time.Second)
 	r.run()
@@ -598,7 +598,12 @@ func TestSourceMatch(t *testing.T) {
 	// Extended addresses are never removed: OpenThread's RCPs want them
 	// backwards then. The whole table is set.
 	step("SET ext", []uint16{0x6403, 0x6404}, ext(2))
-	step("REMOVE short,REMOVE short,SET ext", nil)
+	// RCPs hash the PAN ID into their entries.
+	s.PANID = 0xffff // for a scan
+	step("SET MAC_15_4_PANID,SET short,SET ext", []uint16{0x6403, 0x6404}, ext(2))
+	s.PANID = settingsA().PANID
+	step("SET MAC_15_4_PANID,SET short,SET ext", []uint16{0x6403}, ext(2))
+	step("REMOVE short,SET ext", nil)
 	// After a reset whole tables are set.
 	s.SourceMatchShort, s.SourceMatchExt = []uint16{1, 2}, []ieee802154.ExtAddr{ext(3)}
 	b.link.Configure(b.now, s)

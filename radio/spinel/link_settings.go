@@ -68,9 +68,14 @@ func (l *Link) reconcile() {
 	l.set(on, "\x01", true)
 	l.tune()
 	l.setKeys()
-	l.setMatch()
 	le := binary.LittleEndian
-	l.set(setting{prop: PropMACPANID}, string(le.AppendUint16(nil, want.PANID)), true)
+	pan, panID := setting{prop: PropMACPANID}, string(le.AppendUint16(nil, want.PANID))
+	if l.told.asked[pan] != panID {
+		l.told.short.outdated()
+		l.told.ext.outdated()
+	}
+	l.set(pan, panID, true)
+	l.setMatch()
 	l.set(setting{prop: PropMACShortAddr}, string(le.AppendUint16(nil, want.Short)), true)
 	if l.id.Info.Caps.Has(capAltShort) {
 		l.set(setting{prop: PropMACAltShortAddr}, string(le.AppendUint16(nil, want.AltShort)), false)

@@ -146,7 +146,7 @@ type fakeRCP struct {
 	hook   func(f Frame) bool // true: handled
 	counts map[Prop]int       // of what was asked
 	order  []string           // commands and properties
-	short  []string           // source match tables
+	short  []string           // source match tables, with the PAN ID at the time
 	ext    []string
 	room   int // in each
 	muted  bool
@@ -172,6 +172,7 @@ func (r *fakeRCP) boot() {
 		PropPhyRxSensitivity:     {0x9c},
 		PropRCPCSLAccuracy:       {20},
 		PropRCPCSLUncertainty:    {10},
+		PropMACPANID:             {0xff, 0xff},
 	}
 	r.short, r.ext = nil, nil
 }
@@ -215,7 +216,7 @@ func (r *fakeRCP) answer(f Frame) {
 	if r.hook != nil && r.hook(f) {
 		return
 	}
-	table := &r.short
+	table, pan := &r.short, string(r.props[PropMACPANID])
 	if f.Prop == PropMACSrcMatchExt {
 		table = &r.ext
 	}
@@ -253,7 +254,7 @@ func (r *fakeRCP) answer(f Frame) {
 				r.status(f, StatusNoMem)
 				return
 			}
-			*table = append(*table, string(a))
+			*table = append(*table, string(a)+pan)
 		}
 		r.status(f, StatusOK)
 	case isTable && f.Cmd == CmdInsert:
@@ -261,10 +262,10 @@ func (r *fakeRCP) answer(f Frame) {
 			r.status(f, StatusNoMem)
 			return
 		}
-		*table = append(*table, string(f.Value))
+		*table = append(*table, string(f.Value)+pan)
 		r.is(f, CmdInserted, f.Value)
 	case isTable && f.Cmd == CmdRemove:
-		i := slices.Index(*table, string(f.Value))
+		i := slices.Index(*table, string(f.Value)+pan)
 		if i < 0 {
 			r.status(f, StatusItemNotFound)
 			return
@@ -306,9 +307,9 @@ func TestStart(t *testing.T) {
 		"GET PROTOCOL_VERSION", "GET NCP_VERSION", "GET CAPS",
 		"GET HWADDR", "GET RCP_API_VERSION", "GET RCP_MIN_HOST_API_VERSION", "GET PHY_CHAN_SUPPORTED",
 		"GET PHY_RX_SENSITIVITY", "GET RCP_CSL_ACCURACY", "GET RCP_CSL_UNCERTAINTY", "GET RADIO_CAPS",
-		"SET PHY_ENABLED", "SET RCP_MAC_KEY", "SET RCP_MAC_FRAME_COUNTER", "SET MAC_SRC_MATCH_ENABLED",
-		"SET MAC_SRC_MATCH_SHORT_ADDRESSES", "SET MAC_SRC_MATCH_EXTENDED_ADDRESSES",
-		"SET MAC_15_4_PANID", "SET MAC_15_4_SADDR", "SET MAC_15_4_LADDR", "SET MAC_PROMISCUOUS_MODE",
+		"SET PHY_ENABLED", "SET RCP_MAC_KEY", "SET RCP_MAC_FRAME_COUNTER",
+		"SET MAC_15_4_PANID", "SET MAC_SRC_MATCH_ENABLED",
+		"SET MAC_SRC_MATCH_SHORT_ADDRESSES", "SET MAC_SRC_MATCH_EXTENDED_ADDRESSES", "SET MAC_15_4_SADDR", "SET MAC_15_4_LADDR", "SET MAC_PROMISCUOUS_MODE",
 		"SET PHY_CHAN", "SET MAC_RAW_STREAM_ENABLED",
 		"GET RCP_TIMESTAMP", "GET RCP_TIMESTAMP", "GET RCP_TIMESTAMP",
 	}

@@ -56,14 +56,18 @@ func (r Report) Usable() bool { return r.Guess.Kind == spinel.KindRCP && r.Probl
 // then the usual ones, each without and with flow control, and resets the
 // device only if nothing answers. The device must not be in use; its radio is
 // off afterwards. An error means that it could not be opened, or ctx ended.
-func Probe(ctx context.Context, u radio.URL) (Report, error) {
+func Probe(ctx context.Context, u radio.URL) (Report, error) { return probe(ctx, u, Dial) }
+
+type dialFunc func(context.Context, radio.URL) (Conn, error)
+
+func probe(ctx context.Context, u radio.URL, dial dialFunc) (Report, error) {
 	start := time.Now()
 	report := Report{URL: u}
 	tries := candidates(u)
 	for _, reset := range []bool{false, true} {
 		for _, try := range tries {
 			a := Attempt{Baud: try.Baud, FlowControl: try.FlowControl, Reset: reset}
-			p, err := talk(ctx, try, reset)
+			p, err := talk(ctx, try, reset, dial)
 			if ctx.Err() != nil {
 				return report, context.Cause(ctx)
 			}
@@ -83,7 +87,7 @@ func Probe(ctx context.Context, u radio.URL) (Report, error) {
 				return report, nil
 			}
 		}
-		tries = tries[:1]
+		tries = []radio.URL{report.URL} // the most promising
 	}
 	return report, nil
 }
@@ -107,21 +111,22 @@ func candidates(u radio.URL) []radio.URL {
 	return list
 }
 
-// certain reports whether there is no need to try other rates.
-func certain(k spinel.Kind) bool { return k != spinel.KindSilent && k != spinel.KindNoise }
+// certain reports whether there is no need to try anything else.
+func certain(k spinel.Kind) bool { return rank(k) == 3 }
 
 // better reports whether a says more than b.
-func better(a, b spinel.Kind) bool {
-	rank := func(k spinel.Kind) int {
-		switch k {
-		case spinel.KindSilent:
-			return 0
-		case spinel.KindNoise:
-			return 1
-		}
-		return 2
+func better(a, b spinel.Kind) bool { return rank(a) > rank(b) }
+
+func rank(k spinel.Kind) int {
+	switch k {
+	case spinel.KindSilent:
+		return 0
+	case spinel.KindNoise:
+		return 1
+	case spinel.KindSpinel:
+		return 2 // but did not say what it is
 	}
-	return rank(a) > rank(b)
+	return 3
 }
 
 // talker runs a Link until it knows what there is. It is the Link's handler.
@@ -153,8 +158,8 @@ func (t *talker) event(e spinel.Event) {
 
 // talk opens u and lets a Link come up over it; if nothing speaks Spinel, it
 // sees whether something else answers.
-func talk(ctx context.Context, u radio.URL, reset bool) (*talker, error) {
-	conn, err := Dial(ctx, u)
+func talk(ctx context.Context, u radio.URL, reset bool, dial dialFunc) (*talker, error) {
+	conn, err := dial(ctx, u)
 	if err != nil {
 		return nil, err
 	}
@@ -187,8 +192,13 @@ func talk(ctx context.Context, u radio.URL, reset bool) (*talker, error) {
 	}
 
 	t := &talker{}
+	ask := func(b []byte) {
+		if !t.done { // else the Link begins to recover, with a reset
+			send(b)
+		}
+	}
 	t.link = spinel.NewLink(spinel.LinkConfig{
-		Clock: &t.clock, Handler: t, Send: send, Notify: t.event,
+		Clock: &t.clock, Handler: t, Send: ask, Notify: t.event,
 		IID: u.IID, SkipVersionCheck: u.SkipVersionCheck,
 		NoReset: !reset, ResponseTimeout: probeResponse, ResetTimeout: probeReset,
 	})
