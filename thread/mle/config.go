@@ -37,7 +37,7 @@ func (r Role) String() string {
 // function may be left out.
 type Config struct {
 	Clock *alarm.Clock
-	Rand  *rand.Rand
+	Rand  *rand.Rand // not to be guessed: challenges come from it
 	Keys  *keys.Manager
 	MAC   *mac.MAC
 	Mesh  *mesh.Forwarder
@@ -84,8 +84,10 @@ type NetworkInfo struct {
 	Mode      neighbor.Mode
 	RLOC16    uint16
 	Partition uint32
-	// Versions of the network data, for a leader who comes back with none.
+	// Of a leader: the versions of its network data, and whether it had no
+	// other router in its partition. Then nobody keeps them for it.
 	DataVersion, StableVersion uint8
+	Alone                      bool
 }
 
 // ParentInfo is what is stored of the parent.

@@ -1,6 +1,8 @@
 package mle
 
 import (
+	"gatewayd/ieee802154"
+	"gatewayd/thread/meshcop"
 	"gatewayd/thread/neighbor"
 )
 
@@ -18,8 +20,9 @@ type Events struct {
 	// ChildRegistered tells that a child's addresses are others.
 	ChildRegistered func(c *neighbor.Child)
 	ParentChanged   func()
-	AddressesReady  func() // the locators of a role have been set
-	Log             func(e Event)
+	// Discovered tells of a device that looks for networks.
+	Discovered func(ext ieee802154.ExtAddr, q meshcop.DiscoveryRequest)
+	Log        func(e Event)
 }
 
 // Event is something an operator may want to know.

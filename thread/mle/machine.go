@@ -7,6 +7,7 @@ import (
 
 	"gatewayd/alarm"
 	"gatewayd/ieee802154"
+	"gatewayd/lowpan"
 	"gatewayd/thread/meshcop"
 	"gatewayd/thread/neighbor"
 	"gatewayd/thread/netdata"
@@ -35,15 +36,31 @@ type MLE struct {
 	stable  uint8
 	leader  *netdata.Leader // when we are
 
-	started time.Time // when the present role began
-	Tuning  Tuning
+	leaderTimer *alarm.Timer
+	fetch       bool // what we have of the network data is not that of this partition
+	contexts    lowpan.Contexts
+	known       timestamps
+	policy      meshcop.SecurityPolicy
 
+	attach     attacher
+	restoring  restoring
+	child      childState
+	poll       poller
+	nextChild  uint16
+	routing    routing
+	eligible   bool
+	keepRouter bool
+	altShort   *alarm.Timer
+	advert     trickle
+	discovery  discovery
+	ticker     *alarm.Timer
+	delayed    map[delayKey]*alarm.Timer
+	saved      Saved
+
+	// Tuning may be changed at any time; what has a Set method, by that.
+	Tuning   Tuning
 	counters Counters
-	timers   timers
-}
-
-type timers struct {
-	tick *alarm.Timer
+	started  time.Time // when the present role began
 }
 
 // Tuning is what an operator may change at any time. New fills it with

@@ -61,11 +61,12 @@ const (
 	ChildUpdateRequest       // a stored child that we asked to prove itself
 	LinkRequested            // a Link Request is under way
 	Valid
+	ParentResponded // a candidate that answered our Parent Request
 )
 
 func (s State) String() string {
 	return [...]string{"invalid", "restored", "parent-request", "child-id-request",
-		"child-update", "link-request", "valid"}[s]
+		"child-update", "link-request", "valid", "parent-response"}[s]
 }
 
 // Neighbor is a node that we share a link with, or are about to.

@@ -35,7 +35,10 @@ type Child struct {
 	Addresses   []netip.Addr // what it registered; the mesh-local EID first
 	Challenge   []byte       // that we sent it and wait for
 	Requested   []byte       // TLV types of its Child ID Request
-	NetData     uint8        // version of the network data it was last sent
+	NetData     uint8        // version of the network data it has
+	Asked       time.Time    // last Child Update Request that we sent it
+	Tries       int          // Child Update Requests sent in vain
+	LastSent    time.Time    // last frame that it took from us when it polled
 	// UseShort is set once the child is known to have taken its short address:
 	// until the first indirect frame after the Child ID Response is delivered,
 	// indirect frames go to the extended one.
@@ -57,7 +60,7 @@ type Router struct {
 	Cost       uint8 // from NextHop on, 0 if not known
 	QualityOut uint8 // how well it hears us, from its own Route TLV
 	Challenge  []byte
-	RequestAt  time.Time // of the last Link Request
+	RequestAt  time.Time // of the last Link Request not answered yet
 }
 
 // Parent is the node that we are a child of, or a candidate for it.
