@@ -13,6 +13,7 @@ import (
 	"gatewayd/coap"
 	"gatewayd/dtls"
 	"gatewayd/thread/ip"
+	"gatewayd/thread/link"
 	"gatewayd/thread/meshcop"
 	"gatewayd/thread/tmf"
 )
@@ -229,7 +230,7 @@ func (c *Commissioner) petition() {
 	c.tries++
 	term, from := c.term, c.cfg.RLOC16()
 	m := meshcop.Petition{CommissionerID: c.id}
-	c.cfg.TMF.Send(tmf.LeaderPetition, c.leader(), m.Append(nil), tmf.Options{Source: c.rloc()},
+	c.cfg.TMF.Send(tmf.LeaderPetition, c.leader(), m.Append(nil), tmf.Options{Priority: link.Net, Source: c.rloc()},
 		func(r tmf.Response, err error) {
 			a, err := decodePetition(r, err)
 			if c.term != term || c.state != Petitioning {
@@ -303,7 +304,7 @@ func (c *Commissioner) keepAlive() {
 
 func (c *Commissioner) sendKeepAlive(s meshcop.State, session uint16, done func(tmf.Response, error)) {
 	m := meshcop.KeepAlive{State: s, SessionID: session}
-	c.cfg.TMF.Send(tmf.LeaderKeepAlive, c.leader(), m.Append(nil), tmf.Options{Source: c.rloc()}, done)
+	c.cfg.TMF.Send(tmf.LeaderKeepAlive, c.leader(), m.Append(nil), tmf.Options{Priority: link.Net, Source: c.rloc()}, done)
 }
 
 // datasetChanged takes the leader's word that a dataset is another one.

@@ -7,6 +7,7 @@ import (
 
 	"gatewayd/alarm"
 	"gatewayd/coap"
+	"gatewayd/thread/link"
 	"gatewayd/thread/meshcop"
 	"gatewayd/thread/netdata"
 	"gatewayd/thread/tmf"
@@ -88,7 +89,7 @@ func (p *Petitions) info() Info { return Info{p.cfg.Data} }
 func (p *Petitions) DatasetChanged() {
 	if p.timer.Running() && p.cfg.Leading() {
 		p.cfg.TMF.Send(tmf.DatasetChanged, p.cfg.Address(CommissionerALOC16(p.session)), nil,
-			tmf.Options{Source: p.cfg.Address(leaderALOC16)}, nil)
+			tmf.Options{Priority: link.Net, Source: p.cfg.Address(leaderALOC16)}, nil)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"gatewayd/alarm"
 	"gatewayd/coap"
+	"gatewayd/thread/link"
 	"gatewayd/thread/meshcop"
 	"gatewayd/thread/tmf"
 )
@@ -55,7 +56,7 @@ func (p *publisher) send() {
 	p.pending, p.stale = true, false
 	term, session := c.term, c.session
 	d := meshcop.CommissioningData{SessionID: &session, SteeringData: c.SteeringData()}
-	c.cfg.TMF.Send(tmf.CommissionerSet, c.leader(), d.Append(nil), tmf.Options{Source: c.rloc()},
+	c.cfg.TMF.Send(tmf.CommissionerSet, c.leader(), d.Append(nil), tmf.Options{Priority: link.Net, Source: c.rloc()},
 		func(r tmf.Response, err error) {
 			if c.term != term {
 				return

@@ -129,7 +129,7 @@ func (j *JoinerRouter) received(d *ip.Datagram) {
 		RouterLocator: j.cfg.RLOC16(), Encapsulation: d.Payload}
 	j.Counters.Received++
 	j.cfg.TMF.Send(tmf.RelayReceive, j.cfg.Address(to), m.Append(nil), tmf.Options{
-		NonConfirmable: true, Source: j.cfg.Address(j.cfg.RLOC16())}, nil)
+		NonConfirmable: true, Priority: link.Net, Source: j.cfg.Address(j.cfg.RLOC16())}, nil)
 }
 
 // relayed takes the commissioner's answer (RLY_TX.ntf).

@@ -10,6 +10,7 @@ import (
 	"gatewayd/alarm"
 	"gatewayd/coap"
 	"gatewayd/dtls"
+	"gatewayd/thread/link"
 	"gatewayd/thread/meshcop"
 	"gatewayd/thread/tmf"
 )
@@ -161,7 +162,7 @@ func (c *Commissioner) open(e *entry, m *meshcop.RelayRx, random []byte) {
 func (c *Commissioner) transmit(iid [8]byte, port, router uint16, datagram []byte, kek *meshcop.Key) {
 	m := meshcop.RelayTx{JoinerPort: port, JoinerIID: iid, RouterLocator: router, Encapsulation: datagram, KEK: kek}
 	c.cfg.TMF.Send(tmf.RelayTransmit, c.cfg.Address(router), m.Append(nil),
-		tmf.Options{NonConfirmable: true, Source: c.rloc()}, nil)
+		tmf.Options{NonConfirmable: true, Priority: link.Net, Source: c.rloc()}, nil)
 }
 
 // write seals what CoAP sends. Once the joiner is accepted that is the answer to
