@@ -10,9 +10,15 @@ import (
 )
 
 // entrust lets a joiner wait for its turn: the link layer has room for one KEK.
-// A KEK that came before is not used again, since its frame counter would begin
-// anew; JOIN_ENT has its own retransmissions.
+// A KEK that came before is not set again, since its frame counter would begin
+// anew. While it is in use, its coming again tells that the joiner asked again,
+// and was not ready for what it was sent meanwhile.
 func (j *JoinerRouter) entrust(e entrust) {
+	if c := j.current; c != nil && c.iid == e.iid && c.kek == e.kek && e.at.Sub(c.at) >= entrustRepeat {
+		j.again, j.ends = true, e.at
+		j.timer.StartAt(e.at)
+		return
+	}
 	if slices.Contains(j.used, e.kek) || len(j.waiting) >= maxEntrusts {
 		j.Counters.Dropped++
 		return
@@ -40,7 +46,11 @@ func (j *JoinerRouter) next() {
 			j.timer.StartAt(ends)
 			return
 		}
-		j.sent.Cancel() // calls answered, which calls next
+		x := j.sent
+		if j.again {
+			j.send(*j.current, true)
+		}
+		x.Cancel() // calls answered, which calls next
 		return
 	}
 	if len(j.waiting) == 0 {
@@ -53,11 +63,11 @@ func (j *JoinerRouter) next() {
 	}
 	e := j.waiting[0]
 	j.waiting = slices.Delete(j.waiting, 0, 1)
-	j.send(e)
+	j.send(e, false)
 }
 
-// send sends JOIN_ENT.ntf under the KEK.
-func (j *JoinerRouter) send(e entrust) {
+// send sends JOIN_ENT.ntf under the KEK, which is the one set already if again.
+func (j *JoinerRouter) send(e entrust, again bool) {
 	d := j.cfg.Active()
 	if d == nil || d.NetworkKey == nil {
 		j.finish(e.iid, ErrInvalidState.because("no network key to hand over"))
@@ -66,7 +76,10 @@ func (j *JoinerRouter) send(e entrust) {
 	now := j.cfg.Clock.Now()
 	e.at = now
 	j.current, j.ends = &e, now.Add(entrustLimit)
-	j.cfg.Keys.SetKEK(e.kek)
+	j.again = false
+	if !again {
+		j.cfg.Keys.SetKEK(e.kek)
+	}
 	m := meshcop.Entrust(d, j.cfg.KeySequence())
 	j.timer.StartAt(j.ends)
 	x := j.cfg.TMF.Send(tmf.JoinerEntrust, linkLocal(e.iid), m.Append(nil),

@@ -325,7 +325,10 @@ func remid(t *testing.T, p []byte) []byte {
 
 // A joiner that lost one datagram of each kind gets in by retransmission.
 func TestLossOfAnyDatagram(t *testing.T) {
-	for lost := range 14 {
+	defer func(s byte) { seed = s }(seed)
+	for i := range 14 * 8 {
+		lost := i % 14
+		seed = byte(i / 14)
 		w, _, c, r := commissioning(t, 0x8400, 0x7c00, 0x5400)
 		j := w.add("joiner", 0xfffe)
 		if err := c.comm.Add(EUI64(j.eui64), secret(t, pskd), 2*time.Minute); err != nil {
@@ -344,7 +347,7 @@ func TestLossOfAnyDatagram(t *testing.T) {
 		o := j.join(pskd)
 		w.run(40 * time.Second)
 		if o.n != 1 || o.err != nil {
-			t.Errorf("datagram %d lost: %v; %+v", lost, o.err, append(c.comm.List(), c.comm.History()...))
+			t.Errorf("datagram %d lost, seed %d: %v; %+v", lost, seed, o.err, append(c.comm.List(), c.comm.History()...))
 		}
 	}
 }

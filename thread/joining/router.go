@@ -21,6 +21,7 @@ const (
 	maxEntrusts     = 8                       // joiners that wait to be entrusted
 	maxUsedKEKs     = 32                      // that are remembered, not to be used again
 	entrustLimit    = 6 * time.Second         // a joiner waits 4 s and then has given up
+	entrustRepeat   = time.Second             // before the KEK's coming again means something
 	entrustPatience = 1500 * time.Millisecond // the same when another joiner waits
 )
 
@@ -64,7 +65,8 @@ type JoinerRouter struct {
 	waiting []entrust
 	current *entrust // sent, not answered yet
 	sent    *tmf.Exchange
-	ends    time.Time
+	ends    time.Time  // of waiting for the answer
+	again   bool       // at ends it is sent again
 	used    [][16]byte // KEKs, oldest first
 
 	Counters RouterCounters

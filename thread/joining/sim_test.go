@@ -20,6 +20,9 @@ import (
 	"gatewayd/thread/tmf"
 )
 
+// seed of a world's random source.
+var seed byte = 1
+
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 var meshLocal = netip.MustParsePrefix("fd00:db8:a:b::/64")
@@ -33,7 +36,6 @@ type world struct {
 	nodes   []*node
 	leader  *netdata.Leader
 	leads   *node
-	log     []string // of what passed the air, by drop and trace
 	drop    func(from *node, packet []byte, o link.Options) bool
 	trace   func(from *node, h ipv6.Header, u ipv6.UDP, payload []byte, o link.Options)
 	latency time.Duration
@@ -66,7 +68,7 @@ type node struct {
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, rand: rand.NewChaCha8([32]byte{1, 2, 3}), latency: 2 * time.Millisecond}
+	w := &world{t: t, rand: rand.NewChaCha8([32]byte{seed}), latency: 2 * time.Millisecond}
 	w.clock.Set(start)
 	w.leader = netdata.NewLeader(rand.New(w.rand))
 	return w
