@@ -1,0 +1,110 @@
+package sim
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"gatewayd/ieee802154"
+	"gatewayd/ipv6"
+	"gatewayd/lowpan"
+	"gatewayd/radio/medium"
+)
+
+// Audit watches the air for what must never be there: a frame counter used
+// twice with the same key by the same extended address, by the link layer or
+// by MLE. The very same bytes again are a retransmission.
+type Audit struct {
+	// Secured counts the frames and messages looked at.
+	Secured int
+	// Faults describes what was found.
+	Faults []string
+
+	w    *World
+	used map[nonce][sha256.Size]byte
+}
+
+// nonce is what makes a CCM* nonce under a key.
+type nonce struct {
+	mle     bool
+	network [16]byte
+	index   uint8
+	ext     ieee802154.ExtAddr
+	counter uint32
+}
+
+// Audit begins one.
+func (w *World) Audit() *Audit {
+	a := &Audit{w: w, used: map[nonce][sha256.Size]byte{}}
+	w.Tap(a.see)
+	return a
+}
+
+func (a *Audit) see(s medium.Sighting) {
+	n := a.w.NodeAt(s.From)
+	if n == nil || len(s.PSDU) < ieee802154.FCSLen {
+		return
+	}
+	psdu := s.PSDU[:len(s.PSDU)-ieee802154.FCSLen]
+	f, err := ieee802154.Decode(psdu)
+	if err != nil {
+		return
+	}
+	// A kept address is what goes into the nonce; in an acknowledgment and
+	// behind a short address it is not in the frame.
+	x := nonce{network: n.Keys().NetworkKey(), ext: n.MAC().Ext()}
+	if f.Src.Mode == ieee802154.AddrExtended {
+		x.ext = f.Src.Ext
+	}
+	switch {
+	case f.Secured && f.Security.KeyIDMode == ieee802154.KeyIDIndex:
+		x.index, x.counter = f.Security.KeyIndex, f.Security.Counter
+		a.note(n, x, psdu)
+	case !f.Secured && f.Type == ieee802154.FrameData:
+		if m, ok := mleMessage(&f); ok {
+			x.mle, x.index, x.counter = true, m[mleIndex], binary.LittleEndian.Uint32(m[mleCounter:])
+			a.note(n, x, m)
+		}
+	}
+}
+
+// Offsets in a secured MLE message: suite, security control, counter, key
+// source, key index (Thread 1.4 Section 4.5.1).
+const (
+	mleCounter = 2
+	mleIndex   = 10
+	mleHeader  = 11
+)
+
+// mleMessage is the MLE message in a frame without link security.
+func mleMessage(f *ieee802154.Frame) ([]byte, bool) {
+	const port = 19788
+	packet, err := lowpan.DecompressPacket(nil, f.Payload, f.Src, f.Dst, nil)
+	if err != nil {
+		return nil, false
+	}
+	_, body, err := ipv6.DecodeHeader(packet)
+	if err != nil {
+		return nil, false
+	}
+	u, m, err := ipv6.DecodeUDP(body)
+	if err != nil || u.DstPort != port || len(m) < mleHeader || m[0] != 0 {
+		return nil, false
+	}
+	return m, true
+}
+
+func (a *Audit) note(n *Node, x nonce, bytes []byte) {
+	a.Secured++
+	sum := sha256.Sum256(bytes)
+	was, ok := a.used[x]
+	if ok && was != sum {
+		layer := "link"
+		if x.mle {
+			layer = "MLE"
+		}
+		a.Faults = append(a.Faults, fmt.Sprintf("%v: node %s used %s counter %d of key %d as %v twice",
+			a.w.Now().Sub(Began), n.Name, layer, x.counter, x.index, x.ext))
+	}
+	a.used[x] = sum
+}
