@@ -23,7 +23,7 @@ func (m *MAC) startPoll() {
 		return
 	}
 	f := Frame{Security: link.Secured, Command: ieee802154.CommandDataRequest}
-	if m.want.Short != ieee802154.InvalidShort && p.State == neighbor.Valid {
+	if m.want.Short != ieee802154.InvalidShort && p == &m.cfg.Table.Parent {
 		f.Dst, f.Src = ieee802154.ShortAddr(p.RLOC16), ieee802154.ShortAddr(m.want.Short)
 	} else {
 		f.Dst, f.Src = ieee802154.ExtendedAddr(p.Ext), ieee802154.ExtendedAddr(m.want.Ext)

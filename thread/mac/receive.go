@@ -242,7 +242,7 @@ func (m *MAC) heard(r *Received) verdict {
 	default:
 		return refuseUnknown
 	}
-	if r.Frame.Type == ieee802154.FrameData && !n.Mode.RxOnWhenIdle() && n.Version >= keepAliveVersion {
+	if n == &m.cfg.Table.Parent.Neighbor || r.Frame.Type == ieee802154.FrameData && !n.Mode.RxOnWhenIdle() && n.Version >= keepAliveVersion {
 		n.LastHeard = m.cfg.Clock.Now()
 	}
 	return accept

@@ -155,7 +155,7 @@ func (f *Forwarder) IndirectSent(c *neighbor.Child, _ *mac.Frame, ok bool) bool 
 		f.finishParcel(c, false)
 		return false
 	}
-	p.polls = 0
+	p.polls, c.LastSent = 0, f.cfg.Clock.Now()
 	if p.offset < len(p.packet) {
 		return false
 	}

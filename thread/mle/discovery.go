@@ -2,6 +2,7 @@ package mle
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"gatewayd/alarm"
@@ -15,8 +16,8 @@ const (
 	discoveryDelay = 250 * time.Millisecond // within which a request is answered
 )
 
-// Discovery says what to look for.
-type Discovery struct {
+// DiscoverOptions say what to look for.
+type DiscoverOptions struct {
 	Channels uint32 // bit n: channel n; 0 are all
 	PANID    uint16 // 0 or BroadcastPAN are all
 	Joiner   bool   // only networks that let somebody join
@@ -27,26 +28,33 @@ type Discovery struct {
 	Exclude       *meshcop.ExtPANID
 }
 
-// Discovered is a network's answer.
-type Discovered struct {
-	meshcop.DiscoveryResponse
-	Ext     ieee802154.ExtAddr
-	PANID   uint16
-	Channel uint8
-	RSSI    int8 // dBm
-	LQI     uint8
+// DiscoverResult is a network's answer.
+type DiscoverResult struct {
+	Ext              ieee802154.ExtAddr
+	PANID            uint16
+	Channel          uint8
+	RSSI             int8 // dBm
+	LQI              uint8
+	Version          uint8 // protocol version
+	Native, CCM      bool  // native, commercial commissioning
+	ExtPANID         meshcop.ExtPANID
+	NetworkName      string
+	DomainName       string
+	SteeringData     meshcop.SteeringData
+	JoinerPort       uint16 // 0 if not told
+	CommissionerPort uint16 // of a border agent; 0 if it is none
 }
 
 // discovery is one under way.
 type discovery struct {
 	timer    *alarm.Timer
 	active   bool
-	what     Discovery
+	what     DiscoverOptions
 	channels uint32 // left
 	channel  uint8
 	tempPAN  bool // ours is a random one for as long as it lasts
 	tempOn   bool
-	found    func(Discovered)
+	found    func(DiscoverResult)
 	done     func()
 }
 
@@ -56,7 +64,7 @@ func (m *MLE) Discovering() bool { return m.discovery.active }
 // Discover looks for networks on every channel in turn. found is called for
 // each answer, done at the end. The radio must be on; a network that the
 // device is part of has to wait meanwhile.
-func (m *MLE) Discover(what Discovery, found func(Discovered), done func()) error {
+func (m *MLE) Discover(what DiscoverOptions, found func(DiscoverResult), done func()) error {
 	d := &m.discovery
 	if d.active {
 		return ErrBusy
@@ -155,8 +163,19 @@ func (m *MLE) discoveryAnswered(x *rx) {
 		return
 	}
 	if d.found != nil {
-		d.found(Discovered{DiscoveryResponse: r, Ext: x.ext, PANID: x.info.SrcPAN, Channel: x.info.Channel,
-			RSSI: x.info.RSSI, LQI: x.info.LQI})
+		res := DiscoverResult{Ext: x.ext, PANID: x.info.SrcPAN, Channel: x.info.Channel, RSSI: x.info.RSSI, LQI: x.info.LQI,
+			Version: r.Version, Native: r.Native, CCM: r.CCM, NetworkName: r.NetworkName, DomainName: r.DomainName,
+			SteeringData: slices.Clone(r.SteeringData)}
+		if r.ExtPANID != nil {
+			res.ExtPANID = *r.ExtPANID
+		}
+		if r.JoinerUDPPort != nil {
+			res.JoinerPort = *r.JoinerUDPPort
+		}
+		if r.CommissionerUDPPort != nil {
+			res.CommissionerPort = *r.CommissionerUDPPort
+		}
+		d.found(res)
 	}
 }
 

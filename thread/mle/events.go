@@ -20,6 +20,8 @@ type Events struct {
 	// ChildRegistered tells that a child's addresses are others.
 	ChildRegistered func(c *neighbor.Child)
 	ParentChanged   func()
+	// AddressesReady tells that the locator is another one.
+	AddressesReady func()
 	// Discovered tells of a device that looks for networks.
 	Discovered func(ext ieee802154.ExtAddr, q meshcop.DiscoveryRequest)
 	Log        func(e Event)

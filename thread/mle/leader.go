@@ -87,12 +87,11 @@ func (m *MLE) advanceIDs() {
 
 // SolicitReceived is the leader's decision on an Address Solicit of the device
 // with an extended address (Thread 1.4 Section 5.9.9). wanted is the RLOC16 it
-// asks for, neighbor.InvalidRLOC16 for none. An error says that there is no
-// answer: the device is not the leader, or the reason is an unknown one, which
-// is answered with UnrecognizedReason.
-func (m *MLE) SolicitReceived(ext ieee802154.ExtAddr, wanted uint16, reason Reason) (Answer, error) {
+// asks for, neighbor.InvalidRLOC16 for none. Only a leader gives ids away, and
+// only for the reasons there are.
+func (m *MLE) SolicitReceived(ext ieee802154.ExtAddr, wanted uint16, reason Reason) Answer {
 	if m.role != Leader {
-		return Answer{}, ErrState
+		return Answer{}
 	}
 	r := m.routerOf(ext)
 	if r == nil {
@@ -100,24 +99,24 @@ func (m *MLE) SolicitReceived(ext ieee802154.ExtAddr, wanted uint16, reason Reas
 		switch reason {
 		case TooFewRouters:
 			if n >= m.Tuning.UpgradeThreshold {
-				return Answer{}, nil
+				return Answer{}
 			}
 		case HaveChildIDRequest, ParentPartitionChange:
 		case BorderRouterRequest:
 			if n >= m.Tuning.UpgradeThreshold && m.borderRouters() >= maxBorderRouters {
-				return Answer{}, nil
+				return Answer{}
 			}
 		default:
-			return Answer{}, ErrInvalid
+			return Answer{}
 		}
 		if r = m.allocate(wanted); r == nil {
-			return Answer{}, nil
+			return Answer{}
 		}
 		r.Ext = ext
 		m.log("MLE-0014", "router id given", Attr{"id", r.ID}, Attr{"ext", ext}, Attr{"reason", reason.String()})
 		m.save()
 	}
-	return Answer{OK: true, RLOC16: r.RLOC16, IDSequence: m.routing.sequence, RouterMask: m.routerMask()}, nil
+	return Answer{OK: true, RLOC16: r.RLOC16, IDSequence: m.routing.sequence, RouterMask: m.routerMask()}
 }
 
 // maxBorderRouters get an id for being one when there are routers enough.

@@ -41,6 +41,9 @@ type MLE struct {
 	contexts    lowpan.Contexts
 	known       timestamps
 	policy      meshcop.SecurityPolicy
+	key         meshcop.Key // the neighbours' counters belong to
+	keyed       bool
+	linkLocal   netip.Addr
 
 	attach     attacher
 	restoring  restoring

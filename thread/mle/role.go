@@ -204,6 +204,9 @@ func (m *MLE) setRLOC16(rloc16 uint16) {
 	}
 	if m.meshLocal.IsValid() {
 		m.cfg.IP.Add(ip.Address{Addr: m.RLOC(), Bits: 64, Preferred: true, Locator: true})
+		if m.cfg.Events.AddressesReady != nil {
+			m.cfg.Events.AddressesReady()
+		}
 	}
 }
 
@@ -223,7 +226,20 @@ func (m *MLE) setAddresses() {
 }
 
 func (m *MLE) setLinkLocal() {
-	m.cfg.IP.Add(ip.Address{Addr: m.LinkLocal(), Bits: 64, Preferred: true})
+	a := m.LinkLocal()
+	if m.linkLocal.IsValid() && m.linkLocal != a {
+		m.cfg.IP.Remove(m.linkLocal)
+	}
+	m.linkLocal = a
+	m.cfg.IP.Add(ip.Address{Addr: a, Bits: 64, Preferred: true})
+}
+
+// ExtAddressChanged follows a new extended address of the MAC. It is for a
+// device that is not part of a network.
+func (m *MLE) ExtAddressChanged() {
+	if m.linkLocal.IsValid() {
+		m.setLinkLocal()
+	}
 }
 
 func (m *MLE) dropAddresses() {
@@ -283,13 +299,11 @@ func (m *MLE) DatasetChanged() {
 	c := m.cfg
 	if d.NetworkKey != nil {
 		key := d.NetworkKey.Reveal()
-		had := c.Keys.NetworkKey()
-		if had != key {
-			c.Keys.SetNetworkKey(key, had != [16]byte{})
-			if had != [16]byte{} {
-				m.resetSequences()
-			}
+		c.Keys.SetNetworkKey(key, c.Keys.NetworkKey() != [16]byte{})
+		if m.keyed && m.key != key {
+			m.resetSequences()
 		}
+		m.key, m.keyed = key, true
 	}
 	if d.Channel != nil && c.MAC.Channel() != uint8(d.Channel.Number) {
 		c.MAC.SetChannel(uint8(d.Channel.Number))

@@ -351,9 +351,9 @@ func (m *MLE) routeFor(to uint8) Route {
 // Route is the routing table as it is advertised.
 func (m *MLE) Route() Route { return m.route() }
 
-// Unroutable tells of a frame from src that could not be sent on to dst, for
-// its next hop would have been where it came from: that hop is of no use.
-func (m *MLE) Unroutable(dst uint16) {
+// RouteFailed tells of a frame that could not be sent on to dst, for its next
+// hop would have been where it came from: that hop is of no use.
+func (m *MLE) RouteFailed(dst uint16) {
 	if r := m.cfg.Table.Router(neighbor.RouterID(dst)); r != nil && m.Router() && r.NextHop != neighbor.InvalidID {
 		r.NextHop, r.Cost = neighbor.InvalidID, 0
 		m.routesChanged()
