@@ -19,11 +19,12 @@ const (
 
 	firstBackoff  = 250 * time.Millisecond // before the second recovery in a row
 	maxBackoff    = 30 * time.Second
-	stableAfter   = time.Minute // ready for so long: failures are forgotten
-	roundsToOpen  = 3           // failures in a row before asking for EventReopen
-	keptFirst     = 512         // bytes kept of what was received first, for Recognise
-	maxMalformed  = 64          // properties whose nonsense is reported
-	unusableRetry = time.Minute // somebody may have flashed it
+	stableAfter   = time.Minute            // ready for so long: failures are forgotten
+	roundsToOpen  = 3                      // failures in a row before asking for EventReopen
+	grace         = 200 * time.Millisecond // for answers, after this process was held up
+	keptFirst     = 512                    // bytes kept of what was received first, for Recognise
+	maxMalformed  = 64                     // properties whose nonsense is reported
+	unusableRetry = time.Minute            // somebody may have flashed it
 )
 
 // LinkConfig is what a Link needs. Durations that are zero have a default.
@@ -112,8 +113,16 @@ func NewLink(cfg LinkConfig) *Link {
 	l.probe = l.clock.NewTimer(l.probeDue)
 	l.sync = l.clock.NewTimer(l.readClock)
 	l.requests.timer = l.clock.NewTimer(l.requestsDue)
-	l.tx.timer = l.clock.NewTimer(func() { l.lost("no answer to a frame to transmit", false) })
-	l.scan.timer = l.clock.NewTimer(func() { l.lost("an energy scan did not end", false) })
+	l.tx.timer = l.clock.NewTimer(func() {
+		if !l.overslept(l.tx.timer) {
+			l.lost("no answer to a frame to transmit", false)
+		}
+	})
+	l.scan.timer = l.clock.NewTimer(func() {
+		if !l.overslept(l.scan.timer) {
+			l.lost("an energy scan did not end", false)
+		}
+	})
 	l.told.forget()
 	return l
 }
@@ -149,6 +158,16 @@ func (l *Link) Opened(now time.Time) {
 		return
 	}
 	l.reset("opened")
+}
+
+// overslept reports whether a timer fires so late that this process must have
+// been held up. Answers may be waiting unread: they get a moment more.
+func (l *Link) overslept(t *alarm.Timer) bool {
+	if l.clock.Now().Sub(t.At()) < grace {
+		return false
+	}
+	t.Start(grace)
+	return true
 }
 
 // Closed says that the connection ended, because of err.

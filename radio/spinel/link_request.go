@@ -116,6 +116,9 @@ func (l *Link) watch() {
 // late it might undo a newer one.
 func (l *Link) requestsDue() {
 	q := &l.requests
+	if l.overslept(q.timer) {
+		return
+	}
 	late := l.clock.Now().Add(-l.cfg.ResponseTimeout)
 	var again []*request
 	for tid, r := range q.open {

@@ -11,6 +11,7 @@ import (
 
 	"gatewayd/ieee802154"
 	"gatewayd/radio"
+	"gatewayd/radio/hdlc"
 )
 
 func TestOldRCP(t *testing.T) {
@@ -950,5 +951,89 @@ func TestSecondTransmit(t *testing.T) {
 	r.run()
 	if len(b.tx) != 2 || b.tx[0].Status != radio.TxAborted || b.tx[1].Status != radio.TxOK {
 		t.Errorf("results %+v", b.tx)
+	}
+}
+
+// A process that was held up reads its answers before it complains.
+func TestOverslept(t *testing.T) {
+	b, r := up(t)
+	b.link.Transmit(b.now, radio.TxFrame{PSDU: []byte{1, 2, 3}, Channel: 15})
+	b.link.Configure(b.now, radio.Settings{})
+	b.now = b.now.Add(time.Minute)
+	b.clock.Advance(b.now)
+	r.run()
+	b.wantState(Ready)
+	if len(b.tx) != 1 || b.tx[0].Status != radio.TxOK {
+		t.Errorf("results %+v", b.tx)
+	}
+}
+
+func TestCrashDump(t *testing.T) {
+	b := newBench(t)
+	r := newFakeRCP(b)
+	r.hook = func(f Frame) bool {
+		switch f.Prop {
+		case PropCaps:
+			r.is(f, CmdIs, AppendCaps(nil, []Cap{CapConfigRadio, CapMACRaw, CapRCPLogCrashDump}))
+		case PropRCPLogCrashDump:
+			r.status(f, StatusOK)
+			r.is(Frame{Prop: PropStreamLog}, CmdIs, append([]byte("fault at 0x1234\x00"), 2))
+		default:
+			return false
+		}
+		return true
+	}
+	b.link.Opened(b.now)
+	r.run()
+	b.wantState(Ready)
+	b.wantLog("log: fault at 0x1234")
+}
+
+func benchmarkLink(b *testing.B, step func(*bench, *fakeRCP)) {
+	bn, r := up(b)
+	bn.log, bn.rx, bn.tx = nil, nil, nil
+	b.ReportAllocs()
+	for b.Loop() {
+		step(bn, r)
+	}
+}
+
+// quiet is a handler that costs nothing.
+type quiet struct{ n int }
+
+func (q *quiet) RadioUp(time.Time, radio.Info)         {}
+func (q *quiet) RadioDown(time.Time)                   {}
+func (q *quiet) Received(time.Time, radio.RxFrame)     { q.n++ }
+func (q *quiet) Transmitted(time.Time, radio.TxResult) { q.n++ }
+func (q *quiet) EnergyScanned(time.Time, uint8, int8)  {}
+
+func BenchmarkReceive(b *testing.B) {
+	q := &quiet{}
+	psdu := make([]byte, 127)
+	wire := hdlc.AppendFrame(nil, Frame{Cmd: CmdIs, Prop: PropStreamRaw, Value: RxFrame{PSDU: psdu, Channel: 15}.Append(nil)}.Append(nil))
+	benchmarkLink(b, func(bn *bench, _ *fakeRCP) {
+		bn.link.cfg.Handler = q
+		bn.link.Receive(bn.now, wire)
+	})
+	if q.n == 0 {
+		b.Fatal("nothing was received")
+	}
+}
+
+func BenchmarkTransmit(b *testing.B) {
+	q := &quiet{}
+	psdu := make([]byte, 125)
+	value := TxDone{HeaderUpdated: true, HasHeader: true}.Append(nil)
+	var tid uint8
+	var wire []byte
+	benchmarkLink(b, func(bn *bench, _ *fakeRCP) {
+		bn.link.cfg.Handler = q
+		bn.link.cfg.Send = func(b []byte) { tid = b[1] & maxTID }
+		bn.link.Transmit(bn.now, radio.TxFrame{PSDU: psdu, Channel: 15})
+		wire = hdlc.AppendFrame(wire[:0], Frame{TID: tid, Cmd: CmdIs, Prop: PropLastStatus, Value: value}.Append(nil))
+		bn.link.Receive(bn.now, wire)
+	})
+	if q.n == 0 {
+		b.Fatal("nothing was sent")
 	}
 }

@@ -18,6 +18,7 @@ type setting struct {
 type settings struct {
 	identified bool // what it is, is known
 	dirty      bool // reconcile again when all is answered
+	deferred   bool // reconcile again when the frame or scan is done
 	asked      map[setting]string
 	confirmed  map[setting]string
 	short, ext matchTable
@@ -30,7 +31,7 @@ type settings struct {
 
 // forget is for after a reset.
 func (s *settings) forget() {
-	s.identified, s.dirty = false, false
+	s.identified, s.dirty, s.deferred = false, false, false
 	s.asked = make(map[setting]string)
 	s.confirmed = make(map[setting]string)
 	s.short = matchTable{prop: PropMACSrcMatchShort, capacity: unlimited, removes: true}
@@ -86,7 +87,8 @@ func (l *Link) reconcile() {
 		l.set(setting{prop: PropMACRxOnWhenIdleMode}, boolString(want.Receiving), false)
 	}
 	// An RCP that sends or scans is about to return to its channel by itself.
-	if !l.tx.sent && !l.scan.active {
+	l.told.deferred = l.tx.sent || l.scan.active
+	if !l.told.deferred {
 		if want.Channel != 0 {
 			l.set(setting{prop: PropPhyChan}, string([]byte{want.Channel}), true)
 		}

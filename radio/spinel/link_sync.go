@@ -110,6 +110,9 @@ func (l *Link) identifyRadio() {
 			}
 		}
 	})
+	if l.id.Has(CapRCPLogCrashDump) {
+		l.ask(&request{cmd: CmdSet, prop: PropRCPLogCrashDump}) // it answers by PropStreamLog
+	}
 	l.getByte(PropPhyRxSensitivity, func(v uint8) { l.id.RxSensitivity = int8(v) })
 	l.getByte(PropRCPCSLAccuracy, func(v uint8) { l.id.CSLAccuracy = v })
 	l.getByte(PropRCPCSLUncertainty, func(v uint8) { l.id.CSLUncertain = v })

@@ -125,8 +125,11 @@ func (l *Link) transmitted(value []byte) {
 	}
 	if after != l.want.Channel {
 		delete(l.told.asked, setting{prop: PropPhyChan})
+		l.told.deferred = true
 	}
-	l.reconcile()
+	if l.told.deferred {
+		l.reconcile()
+	}
 	l.pump()
 	l.cfg.Handler.Transmitted(l.clock.Now(), r)
 	if wrong+1 >= invalidStates && d.Status == StatusInvalidState {

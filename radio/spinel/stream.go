@@ -45,27 +45,47 @@ func DecodeTxRequest(b []byte) (TxRequest, error) {
 	}
 	q.MaxCSMABackoffs, q.MaxFrameRetries, q.CSMA = 4, 3, true // macMaxCSMABackoffs, macMaxFrameRetries
 	q.RxChannel, q.Power = q.Channel, PowerDefault
-	optional(r, 1, func() { q.MaxCSMABackoffs = r.Uint8("CSMA backoffs") })
-	optional(r, 1, func() { q.MaxFrameRetries = r.Uint8("frame retries") })
-	optional(r, 1, func() { q.CSMA = r.Bool("CSMA") })
-	optional(r, 1, func() { q.HeaderUpdated = r.Bool("header updated") })
-	optional(r, 1, func() { q.Retransmission = r.Bool("retransmission") })
-	optional(r, 1, func() { q.SecurityProcessed = r.Bool("security processed") })
-	optional(r, 4, func() { q.Delay = r.Uint32("delay") })
-	optional(r, 4, func() { q.Base = r.Uint32("delay base") })
-	optional(r, 1, func() { q.RxChannel = r.Uint8("receive channel") })
-	optional(r, 1, func() { q.Power = r.Int8("power") })
+	if r.has(1) {
+		q.MaxCSMABackoffs = r.Uint8("CSMA backoffs")
+	}
+	if r.has(1) {
+		q.MaxFrameRetries = r.Uint8("frame retries")
+	}
+	if r.has(1) {
+		q.CSMA = r.Bool("CSMA")
+	}
+	if r.has(1) {
+		q.HeaderUpdated = r.Bool("header updated")
+	}
+	if r.has(1) {
+		q.Retransmission = r.Bool("retransmission")
+	}
+	if r.has(1) {
+		q.SecurityProcessed = r.Bool("security processed")
+	}
+	if r.has(4) {
+		q.Delay = r.Uint32("delay")
+	}
+	if r.has(4) {
+		q.Base = r.Uint32("delay base")
+	}
+	if r.has(1) {
+		q.RxChannel = r.Uint8("receive channel")
+	}
+	if r.has(1) {
+		q.Power = r.Int8("power")
+	}
 	return q, nil
 }
 
-// optional calls read if n bytes are left; else it ends the reading, because
-// no later field can be there.
-func optional(r *Reader, n int, read func()) {
+// has reports whether n bytes are left for an optional field. If not, no later
+// field can be there either, and reading ends.
+func (r *Reader) has(n int) bool {
 	if r.Len() < n {
 		r.Rest()
-		return
+		return false
 	}
-	read()
+	return true
 }
 
 // The flags of RxFrame.
@@ -137,9 +157,15 @@ func (r *Reader) rxFrame(macData bool) (f RxFrame) {
 		return f
 	}
 	phy := r.Struct("PHY data")
-	optional(phy, 1, func() { f.Channel = phy.Uint8("channel") })
-	optional(phy, 1, func() { f.LQI = phy.Uint8("LQI") })
-	optional(phy, 8, func() { f.Timestamp = phy.Uint64("timestamp") })
+	if phy.has(1) {
+		f.Channel = phy.Uint8("channel")
+	}
+	if phy.has(1) {
+		f.LQI = phy.Uint8("LQI")
+	}
+	if phy.has(8) {
+		f.Timestamp = phy.Uint64("timestamp")
+	}
 	if r.Len() == 0 {
 		return f
 	}

@@ -6,22 +6,43 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
+var errNoDevice = errors.New("no such device")
+
 // piped gives a Port pipes to open; the far ends arrive on far.
 type piped struct {
-	far  chan net.Conn
+	far chan net.Conn
+
+	mu   sync.Mutex
 	fail error
 	at   []time.Time // of the attempts
 }
 
+func (p *piped) setFail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fail = err
+}
+
+func (p *piped) attempts() []time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.at)
+}
+
 func (p *piped) dial(context.Context) (Conn, error) {
+	p.mu.Lock()
 	p.at = append(p.at, time.Now())
-	if p.fail != nil {
-		return nil, p.fail
+	err := p.fail
+	p.mu.Unlock()
+	if err != nil {
+		return nil, err
 	}
 	near, far := net.Pipe()
 	p.far <- far
@@ -101,24 +122,25 @@ func TestPort(t *testing.T) {
 // when it was well for a while.
 func TestPortBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &piped{far: make(chan net.Conn, 1), fail: errors.New("no such device")}
+		d := &piped{far: make(chan net.Conn, 1), fail: errNoDevice}
 		p := NewPort(PortConfig{Dial: d.dial})
 		stop := start(t, p)
 		defer stop()
 		for range 10 {
-			if e := next(t, p, PortFailed); e.Err != d.fail {
+			if e := next(t, p, PortFailed); e.Err != errNoDevice {
 				t.Error(e.Err)
 			}
 		}
 		var waits []time.Duration
-		for i := range d.at[1:] {
-			waits = append(waits, d.at[i+1].Sub(d.at[i]))
+		at := d.attempts()
+		for i := range at[1:] {
+			waits = append(waits, at[i+1].Sub(at[i]))
 		}
 		want := "[100ms 200ms 400ms 800ms 1.6s 3.2s 5s 5s 5s]"
 		if got := fmt.Sprint(waits); got != want {
 			t.Errorf("waits %s, want %s", got, want)
 		}
-		d.fail = nil
+		d.setFail(nil)
 		next(t, p, PortOpened)
 		far := <-d.far
 		time.Sleep(time.Minute)
@@ -173,7 +195,7 @@ func TestPortBackPressure(t *testing.T) {
 // Run ends with everything it started, whatever it is doing.
 func TestPortStops(t *testing.T) {
 	for name, prepare := range map[string]func(*testing.T, *Port, *piped){
-		"while opening again":          func(t *testing.T, p *Port, d *piped) { d.fail = errors.New("no"); next(t, p, PortFailed) },
+		"while opening again":          func(t *testing.T, p *Port, d *piped) { next(t, p, PortFailed) },
 		"while nobody takes the event": func(t *testing.T, p *Port, d *piped) { <-d.far; synctest.Wait() },
 		"while reading":                func(t *testing.T, p *Port, d *piped) { <-d.far; next(t, p, PortOpened); synctest.Wait() },
 		"while writing": func(t *testing.T, p *Port, d *piped) {
@@ -188,7 +210,7 @@ func TestPortStops(t *testing.T) {
 				d := &piped{far: make(chan net.Conn, 1)}
 				p := NewPort(PortConfig{Dial: d.dial})
 				if name == "while opening again" {
-					d.fail = errors.New("no")
+					d.setFail(errNoDevice)
 				}
 				stop := start(t, p)
 				prepare(t, p, d)
