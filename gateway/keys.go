@@ -3,10 +3,10 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"gatewayd/host"
+	"gatewayd/radio"
 )
 
 // A Key is one setting: in the file under its name, on the command line as a
@@ -32,9 +32,9 @@ var Keys = []Key{{
 	check: checkRadio,
 }, {
 	Name:  "tun",
-	Usage: "name of the mesh's interface on this host",
+	Usage: "name of the mesh's interface on this host; empty: none, the host's network is left alone",
 	field: func(c *Config) *string { return &c.TUN },
-	check: host.CheckName,
+	check: checkInterface,
 }, {
 	Name:  "data-dir",
 	Usage: "directory for durable state, made if missing",
@@ -49,7 +49,7 @@ var Keys = []Key{{
 	Name:  "infra",
 	Usage: "interface towards the infrastructure network; empty: none",
 	field: func(c *Config) *string { return &c.Infra },
-	check: checkInfra,
+	check: checkInterface,
 }, {
 	Name:  "log-level",
 	Usage: "what to log: debug, info, warn or error",
@@ -58,17 +58,11 @@ var Keys = []Key{{
 }}
 
 func checkRadio(v string) error {
-	const example = "spinel+hdlc+uart:///dev/ttyACM0"
-	u, err := url.Parse(v)
-	switch {
-	case v == "":
-		return fmt.Errorf("none is given: want a URL like %s", example)
-	case err != nil:
-		return fmt.Errorf("want a URL like %s: %w", example, err)
-	case u.Scheme == "" && strings.HasPrefix(v, "/"):
-		return fmt.Errorf("%q is a path: want a URL like spinel+hdlc+uart://%s", v, v)
-	case u.Scheme == "":
-		return fmt.Errorf("%q has no scheme: want a URL like %s", v, example)
+	if v == "" {
+		return errors.New("none is given: want a URL like spinel+hdlc+uart:///dev/ttyACM0")
+	}
+	if _, err := radio.ParseURL(v); err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "radio: ")) // the key says that
 	}
 	return nil
 }
@@ -93,7 +87,7 @@ func checkSocket(v string) error {
 	return checkPath(v)
 }
 
-func checkInfra(v string) error {
+func checkInterface(v string) error {
 	if v == "" {
 		return nil
 	}

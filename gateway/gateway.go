@@ -1,0 +1,217 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"gatewayd/host"
+	"gatewayd/radio"
+	"gatewayd/radio/spinel"
+	"gatewayd/radio/transport"
+	"gatewayd/store"
+	"gatewayd/thread"
+)
+
+// Options are what a Gateway needs beside its Config.
+type Options struct {
+	Log *slog.Logger // default: discard
+	// NoTUN leaves the host's network alone, as does a Config without a name
+	// for the interface: the node answers echo requests itself.
+	NoTUN bool
+	// Dial replaces how the radio is reached; the Config's radio is only shown.
+	Dial func(context.Context) (transport.Conn, error)
+	// Ready, if not nil, is called in a goroutine of its own when the gateway
+	// answers commands. Run waits for it to return.
+	Ready func(*Gateway)
+}
+
+// Gateway is a running gateway. One goroutine, that of Run, owns the Thread
+// node and everything it is made of; others reach it by Do.
+type Gateway struct {
+	cfg   Config
+	opt   Options
+	log   *slog.Logger
+	store *store.Store
+	tun   *host.TUN
+	node  *thread.Node
+	link  *spinel.Link
+	port  *transport.Port
+	url   radio.URL
+
+	gen      uint64 // of the port's present connection
+	lastErr  error  // why the radio's connection is away
+	radioWhy string // of the link's present state
+	calls    chan func()
+	packets  chan []byte
+	dirty    bool // the host's interface may have to change
+	sync     chan host.Config
+	repeats  repeats
+	started  time.Time
+	stopping chan struct{}
+}
+
+// fromHost bounds the datagrams that wait for the owner: a burst of a TCP
+// window at the mesh's MTU. The kernel drops what is beyond.
+const fromHost = 64
+
+// ErrStopped is returned by Do when the gateway has ended.
+var ErrStopped = errors.New("gateway: has stopped")
+
+// Run runs a gateway until ctx is cancelled. It returns nil then, and an error
+// if it could not start. When it returns, everything it started has ended.
+func Run(ctx context.Context, cfg Config, opt Options) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	g := &Gateway{cfg: cfg, opt: opt, log: opt.Log, started: time.Now(),
+		calls: make(chan func()), packets: make(chan []byte, fromHost), sync: make(chan host.Config, 1),
+		stopping: make(chan struct{})}
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if g.url, err = radio.ParseURL(cfg.Radio); err != nil && opt.Dial == nil {
+		return fmt.Errorf("gateway: radio: %w", err)
+	}
+	if g.store, err = store.Open(cfg.DataDir, g.log); err != nil {
+		return err
+	}
+	defer g.store.Close()
+	if !opt.NoTUN && cfg.TUN != "" {
+		if g.tun, err = host.Open(host.Options{Name: cfg.TUN}); err != nil {
+			return err
+		}
+		defer g.tun.Close()
+	}
+	return g.run(ctx)
+}
+
+func (g *Gateway) run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer close(g.stopping)
+
+	if err := g.build(time.Now()); err != nil {
+		return err
+	}
+	wg.Go(func() { _ = g.port.Run(ctx) })
+	if g.tun != nil {
+		wg.Go(g.readTUN)
+		wg.Go(func() { g.syncTUN(ctx) })
+		defer g.tun.Close() // ends readTUN
+	}
+	if err := g.startNetwork(); err != nil {
+		return err
+	}
+	if g.opt.Ready != nil {
+		wg.Go(func() { g.opt.Ready(g) })
+	}
+	g.loop(ctx)
+	g.node.Stop()
+	return nil
+}
+
+// build makes the node and the link to its radio.
+func (g *Gateway) build(now time.Time) error {
+	cfg := thread.Config{
+		Rand: rand.Reader, Store: nodeStore{g},
+		Log:     g.logEvent,
+		Changed: func() { g.dirty = true },
+	}
+	if g.tun != nil {
+		cfg.Host = g.toHost
+	}
+	g.node = thread.New(cfg, now)
+	g.link = spinel.NewLink(spinel.LinkConfig{
+		Clock: g.node.Clock(), Handler: g.node.Radio(),
+		Send:   func(b []byte) { g.port.Write(g.gen, b) },
+		Notify: g.radioEvent,
+		Tuning: g.url.Tuning, IID: g.url.IID, NoReset: g.url.NoReset, SkipVersionCheck: g.url.SkipVersionCheck,
+	})
+	g.node.SetRadio(g.link)
+	dial := g.opt.Dial
+	switch {
+	case dial != nil:
+	case g.url.Bus == radio.BusSim:
+		dial = g.dialSim
+	default:
+		dial = transport.NewDialer(g.url).Dial
+	}
+	g.port = transport.NewPort(transport.PortConfig{Dial: dial})
+	return nil
+}
+
+// startNetwork brings the interface up and, if there is a network to be in,
+// joins or forms it.
+func (g *Gateway) startNetwork() error {
+	g.node.InterfaceUp()
+	if g.node.Datasets().Active() == nil {
+		g.log.Info("no network yet: make one with `gatewayd dataset new`, or take one over with `gatewayd dataset import`",
+			"id", "GW-NO-DATASET")
+		return nil
+	}
+	if err := g.publishPrefix(); err != nil {
+		return err
+	}
+	return g.node.Start()
+}
+
+// loop is the owner's: every input of the node, and time, in one place.
+func (g *Gateway) loop(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if g.dirty {
+			g.dirty = false
+			g.wantHost()
+		}
+		if at := g.node.Deadline(); !at.IsZero() {
+			timer.Reset(time.Until(at))
+		} else {
+			timer.Reset(time.Hour)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-g.port.Events():
+			g.node.Advance(time.Now())
+			g.portEvent(e)
+		case p := <-g.packets:
+			g.node.Advance(time.Now())
+			_ = g.node.FromHost(p) // counted there
+		case f := <-g.calls:
+			g.node.Advance(time.Now())
+			f()
+		case <-timer.C:
+			g.node.Advance(time.Now())
+		}
+	}
+}
+
+// Do runs f in the goroutine that owns the node and waits for it. f must not
+// block. Afterwards it may still be running if ctx was cancelled.
+func (g *Gateway) Do(ctx context.Context, f func(n *thread.Node)) error {
+	done := make(chan struct{})
+	select {
+	case g.calls <- func() { defer close(done); f(g.node) }:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-g.stopping:
+		return ErrStopped
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-g.stopping:
+		return ErrStopped
+	}
+}

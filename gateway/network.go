@@ -1,0 +1,51 @@
+package gateway
+
+import (
+	"time"
+
+	"gatewayd/radio"
+	"gatewayd/radio/hdlc"
+	"gatewayd/radio/spinel"
+	"gatewayd/thread/meshcop"
+)
+
+// Config is what the gateway was started with.
+func (g *Gateway) Config() Config { return g.cfg }
+
+// Started is when the gateway was started.
+func (g *Gateway) Started() time.Time { return g.started }
+
+// Radio is what the gateway knows of its radio.
+type Radio struct {
+	URL      radio.URL
+	State    spinel.State
+	Why      string       // of the state, or ""
+	Err      error        // why there is no connection; nil while there is one
+	Guess    spinel.Guess // while it is suspect or unusable
+	Identity spinel.Identity
+	Stats    spinel.Stats
+	Line     hdlc.Stats
+	Dropped  uint64 // writes that found the queue to the radio full
+}
+
+// Radio tells about the radio. Only a function that Do runs may call it.
+func (g *Gateway) Radio() Radio {
+	r := Radio{URL: g.url, State: g.link.State(), Why: g.radioWhy, Err: g.lastErr,
+		Identity: g.link.Identity(), Stats: g.link.Stats(), Line: g.link.LineStats(), Dropped: g.port.Dropped()}
+	if r.State == spinel.Suspect || r.State == spinel.Unusable {
+		r.Guess = g.guess()
+	}
+	return r
+}
+
+// UseDataset leaves the network, if the node is in one, and attaches to that of
+// a complete active dataset, or forms it. Only a function that Do runs may call
+// it.
+func (g *Gateway) UseDataset(d *meshcop.Dataset) error {
+	g.node.Stop()
+	g.node.SetActiveDataset(d)
+	if err := g.publishPrefix(); err != nil {
+		return err
+	}
+	return g.node.Start()
+}

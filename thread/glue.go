@@ -1,0 +1,110 @@
+package thread
+
+import (
+	"net/netip"
+
+	"gatewayd/thread/mle"
+	"gatewayd/thread/neighbor"
+	"gatewayd/thread/netdata"
+	"gatewayd/thread/tmf"
+)
+
+// handle binds the TMF messages that belong to no part alone.
+func (n *Node) handle() {
+	n.tmf.Handle(tmf.AddressSolicit, n.solicited)
+	n.tmf.Handle(tmf.AddressRelease, n.released)
+	n.tmf.Handle(tmf.ServerData, n.server.received)
+}
+
+// mleEvents is what follows when something changes in the mesh around us.
+func (n *Node) mleEvents() mle.Events {
+	return mle.Events{
+		RoleChanged: func(from, to mle.Role) {
+			n.log(Event{ID: "MLE-ROLE", Text: "role", Attrs: []mle.Attr{
+				{Key: "from", Value: from}, {Key: "to", Value: to}}})
+			if to < mle.Child {
+				n.slaac.clear()
+			}
+			if to == mle.Leader {
+				n.commissioning.petitions.Reset()
+			}
+			n.netDataChanged()
+		},
+		NetDataChanged:   n.netDataChanged,
+		PartitionChanged: func() { n.addr.Clear() },
+		RouterRemoved:    n.addr.ForgetRouter,
+		RoutersChanged:   n.changed,
+		ChildAdded: func(c *neighbor.Child) {
+			n.log(Event{ID: "MLE-CHILD", Text: "child attached", RLOC16: c.RLOC16, Attrs: childAttrs(c)})
+			n.changed()
+		},
+		ChildRemoved: func(c *neighbor.Child) {
+			n.log(Event{ID: "MLE-CHILD", Text: "child gone", RLOC16: c.RLOC16, Attrs: childAttrs(c)})
+			n.addr.ForgetNode(c.RLOC16)
+			n.dropChildData(c)
+			n.changed()
+		},
+		ChildRegistered: func(c *neighbor.Child) {
+			for _, a := range c.Addresses {
+				n.addr.Forget(a) // it is here now, wherever it was
+			}
+			n.changed()
+		},
+		ParentChanged:  n.changed,
+		AddressesReady: n.netDataChanged,
+		Log: func(e mle.Event) {
+			n.log(Event{ID: e.ID, Text: e.What, Attrs: e.Attr})
+		},
+	}
+}
+
+func childAttrs(c *neighbor.Child) []mle.Attr {
+	return []mle.Attr{{Key: "child", Value: c.Ext}, {Key: "mode", Value: c.Mode}}
+}
+
+// netDataChanged follows the network data.
+func (n *Node) netDataChanged() {
+	if n.mle.Attached() {
+		n.slaac.update(n.mle.NetData())
+		n.server.timer.StartEarlier(0)
+	}
+	n.commissioning.router.Update()
+	n.changed()
+}
+
+// dropChildData removes what a child that is gone served to the network.
+func (n *Node) dropChildData(c *neighbor.Child) {
+	for _, r := range n.mle.NetData().RLOC16s() {
+		if r == c.RLOC16 {
+			n.server.purge(c.RLOC16)
+			return
+		}
+	}
+}
+
+// ServePrefix makes the node a border router for an on-mesh prefix. It is
+// registered with the leader as soon as the node is attached.
+func (n *Node) ServePrefix(p netip.Prefix, flags netdata.PrefixFlags, stable bool) error {
+	if err := n.server.local.SetPrefix(p, flags, stable); err != nil {
+		return err
+	}
+	n.server.timer.StartEarlier(0)
+	return nil
+}
+
+// WithdrawPrefix ends ServePrefix; false if the node does not serve it.
+func (n *Node) WithdrawPrefix(p netip.Prefix) bool {
+	ok := n.server.local.RemovePrefix(p)
+	n.server.timer.StartEarlier(0)
+	return ok
+}
+
+// LocalData is what the node itself serves, to be changed and then registered
+// with RegisterLocalData.
+func (n *Node) LocalData() *netdata.Local { return &n.server.local }
+
+// RegisterLocalData tells the leader if what the node serves has changed.
+func (n *Node) RegisterLocalData() { n.server.timer.StartEarlier(0) }
+
+// OnMesh reports whether addresses in a prefix are in the mesh.
+func (n *Node) OnMesh(p netip.Prefix) bool { return n.mle.NetData().IsOnMesh(p.Addr()) }

@@ -1,0 +1,284 @@
+package thread
+
+import (
+	"encoding/binary"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"gatewayd/alarm"
+	"gatewayd/ieee802154"
+	"gatewayd/radio"
+	"gatewayd/thread/addr"
+	"gatewayd/thread/dataset"
+	"gatewayd/thread/ip"
+	"gatewayd/thread/joining"
+	"gatewayd/thread/keys"
+	"gatewayd/thread/mac"
+	"gatewayd/thread/mesh"
+	"gatewayd/thread/meshcop"
+	"gatewayd/thread/mle"
+	"gatewayd/thread/neighbor"
+	"gatewayd/thread/tmf"
+)
+
+const noRLOC16 = neighbor.InvalidRLOC16
+
+// Store keeps named values over restarts.
+type Store interface {
+	// Load returns a stored value; false if there is none. lost is how many
+	// newer ones were damaged: how far behind it may be.
+	Load(name string) (value []byte, lost int, ok bool)
+	// Save stores a value durably before it returns.
+	Save(name string, value []byte) error
+	Delete(name string) error
+}
+
+// Event is something an operator may want to know.
+type Event struct {
+	ID     string // stable, as "NODE-0001"
+	Text   string
+	RLOC16 uint16 // of the node it is about, or 0
+	Err    error
+	Attrs  []mle.Attr
+}
+
+// Config is what a Node needs. Host, Log and Changed may be nil.
+type Config struct {
+	// Rand gives random bytes for keys, addresses and jitter.
+	Rand  io.Reader
+	Store Store
+	// Host takes datagrams for the host's own IPv6 stack. Nil: the node stands
+	// alone and answers echo requests itself.
+	Host func(packet []byte)
+	Log  func(Event)
+	// JoinerChanged and CommissionerChanged pass on what the commissioner says;
+	// both may be nil.
+	JoinerChanged       func(joining.Entry)
+	CommissionerChanged func(joining.CommissionerState, error)
+	// Changed is called when addresses, role or network data are others than
+	// before, as a hint to look again.
+	Changed func()
+	// Mode of the device; the zero value is a full Thread device that always
+	// listens and takes the full network data.
+	Mode *neighbor.Mode
+	// MinimalOnly makes a device that can never be a full Thread device.
+	MinimalOnly bool
+	MaxChildren int
+}
+
+// Node is a Thread device. It is not safe for concurrent use: one goroutine
+// owns it, tells it the time with Advance and calls it for every input.
+type Node struct {
+	cfg   Config
+	clock alarm.Clock
+	rand  *rand.Rand
+	table neighbor.Table
+
+	keys     *keys.Manager
+	mac      *mac.MAC
+	mesh     *mesh.Forwarder
+	ip       *ip.Stack
+	tmf      *tmf.Agent
+	addr     *addr.Resolver
+	datasets *dataset.Manager
+	mle      *mle.MLE
+	slaac    slaac
+	server   serverData
+	identity identity
+
+	commissioning commissioning
+
+	up bool // the interface
+}
+
+// source makes a math/rand source of random bytes.
+type source struct{ r io.Reader }
+
+func (s source) Uint64() uint64 {
+	var b [8]byte
+	if _, err := io.ReadFull(s.r, b[:]); err != nil {
+		panic("thread: no random bytes: " + err.Error())
+	}
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// New returns a Node with the state that is stored, its radio off. SetRadio
+// must follow.
+func New(cfg Config, now time.Time) *Node {
+	n := &Node{cfg: cfg}
+	n.clock.Set(now)
+	// A generator seeded once, not the source itself: jitter is not worth a
+	// system call each time.
+	n.rand = rand.New(rand.NewChaCha8(seed(cfg.Rand)))
+	n.identity.load(n)
+	n.keys = keys.New(keys.Config{Clock: &n.clock, Save: n.saveKeys, Changed: func() { n.mac.KeysChanged() }})
+	n.mac = mac.New(mac.Config{Clock: &n.clock, Rand: n.rand, Keys: n.keys, Table: &n.table,
+		Source: macSide{n}, Handler: macSide{n}})
+	n.mesh = mesh.New(mesh.Config{Clock: &n.clock, Rand: n.rand, MAC: n.mac, Table: &n.table,
+		Routes: routes{n}, Handler: ipSide{n},
+		Polled:     func(c *neighbor.Child) { n.mle.Polled(c) },
+		LinkFailed: func(x *neighbor.Neighbor) { n.mle.LinkFailed(x) },
+		PollSent:   func(ok, pending bool) { n.mle.PollSent(ok, pending) },
+		RadioUp:    n.radioUp, RadioDown: n.radioDown})
+	n.ip = ip.New(ip.Config{Clock: &n.clock, Rand: n.rand, Mesh: n.mesh, Host: cfg.Host,
+		Router:  func() bool { return n.mle.Role() >= mle.Router },
+		RLOC16:  func() uint16 { return n.mle.RLOC16() },
+		Reaches: n.reaches, WantsCopy: n.wantsCopy, Changed: func() { n.mle.AddressesChanged(); n.changed() }})
+	n.tmf = tmf.New(tmf.Config{Clock: &n.clock, Rand: n.rand, IP: n.ip, MeshLocal: n.meshLocal})
+	n.addr = addr.New(addr.Config{Clock: &n.clock, TMF: n.tmf, IP: n.ip, Table: &n.table,
+		RLOC: n.RLOC, MLEID: n.MLEID, Router: func() bool { return n.mle.Role() >= mle.Router },
+		Resolved:           n.mesh.Resolved,
+		RemoveChildAddress: n.removeChildAddress,
+		Duplicate:          n.duplicateAddress})
+	n.datasets = dataset.New(dataset.Config{Clock: &n.clock, TMF: n.tmf, Save: n.saveDatasets,
+		ActiveChanged: n.activeChanged, PendingChanged: func() { n.mle.DatasetChanged() }})
+	mode := neighbor.ModeRxOnWhenIdle | neighbor.ModeFullThread | neighbor.ModeFullNetworkData
+	if cfg.Mode != nil {
+		mode = *cfg.Mode
+	}
+	n.mle = mle.New(mle.Config{Clock: &n.clock, Rand: n.rand, Keys: n.keys, MAC: n.mac, Mesh: n.mesh,
+		IP: n.ip, Table: &n.table, Datasets: n.datasets, Store: mleStore{n}, Solicitor: solicitor{n},
+		Joining: joiningInfo{n}, Events: n.mleEvents(), Mode: mode, MinimalOnly: cfg.MinimalOnly,
+		IID: n.identity.MLIID, MaxChildren: cfg.MaxChildren})
+	n.slaac = slaac{ip: n.ip, clock: &n.clock, enabled: true,
+		secret:  func() [32]byte { return n.identity.Secret },
+		expires: map[netip.Addr]*alarm.Timer{}}
+	n.server.init(n)
+	n.buildCommissioning()
+	n.handle()
+	n.restore()
+	return n
+}
+
+func seed(r io.Reader) (s [32]byte) {
+	if _, err := io.ReadFull(r, s[:]); err != nil {
+		panic("thread: no random bytes: " + err.Error())
+	}
+	return s
+}
+
+// macSide passes the MAC's calls to the forwarder, which is made after it.
+type macSide struct{ n *Node }
+
+func (m macSide) NextDirect(f *mac.Frame) bool     { return m.n.mesh.NextDirect(f) }
+func (m macSide) DirectSent(f *mac.Frame, ok bool) { m.n.mesh.DirectSent(f, ok) }
+func (m macSide) FrameReceived(r *mac.Received)    { m.n.mesh.FrameReceived(r) }
+func (m macSide) Polled(c *neighbor.Child)         { m.n.mesh.Polled(c) }
+func (m macSide) LinkFailed(x *neighbor.Neighbor)  { m.n.mesh.LinkFailed(x) }
+func (m macSide) PollSent(ok, pending bool)        { m.n.mesh.PollSent(ok, pending) }
+func (m macSide) RadioUp(i radio.Info)             { m.n.mesh.RadioUp(i) }
+func (m macSide) RadioDown()                       { m.n.mesh.RadioDown() }
+func (m macSide) NextIndirect(c *neighbor.Child, f *mac.Frame) bool {
+	return m.n.mesh.NextIndirect(c, f)
+}
+func (m macSide) IndirectSent(c *neighbor.Child, f *mac.Frame, ok bool) bool {
+	return m.n.mesh.IndirectSent(c, f, ok)
+}
+
+// SetRadio connects the radio. Its events go to Radio.
+func (n *Node) SetRadio(r radio.Radio) { n.mac.SetRadio(r) }
+
+// Radio is what the radio reports to. Its owner tells the node the time first.
+func (n *Node) Radio() radio.Handler { return n.mac }
+
+// Clock is the node's clock, which a radio machine of the same owner may share.
+func (n *Node) Clock() *alarm.Clock { return &n.clock }
+
+// Advance tells the time and does what has become due.
+func (n *Node) Advance(now time.Time) { n.clock.Advance(now) }
+
+// Deadline is when Advance must be called next; the zero time for never.
+func (n *Node) Deadline() time.Time { return n.clock.Deadline() }
+
+// The parts, for commands and diagnostics.
+func (n *Node) MLE() *mle.MLE              { return n.mle }
+func (n *Node) MAC() *mac.MAC              { return n.mac }
+func (n *Node) IP() *ip.Stack              { return n.ip }
+func (n *Node) Mesh() *mesh.Forwarder      { return n.mesh }
+func (n *Node) TMF() *tmf.Agent            { return n.tmf }
+func (n *Node) Keys() *keys.Manager        { return n.keys }
+func (n *Node) Addr() *addr.Resolver       { return n.addr }
+func (n *Node) Datasets() *dataset.Manager { return n.datasets }
+func (n *Node) Table() *neighbor.Table     { return &n.table }
+func (n *Node) Rand() *rand.Rand           { return n.rand }
+
+// FromHost takes a datagram that the host wants on the mesh.
+func (n *Node) FromHost(packet []byte) error { return n.ip.FromHost(packet) }
+
+// InterfaceUp turns the radio on, so that the node can scan, be joined, or
+// attach; InterfaceDown turns it off and ends what it was part of.
+func (n *Node) InterfaceUp() {
+	n.up = true
+	n.mac.Enable(true)
+}
+
+// InterfaceDown is the end of InterfaceUp.
+func (n *Node) InterfaceDown() {
+	n.Stop()
+	n.up = false
+	n.mac.Enable(false)
+}
+
+// Up reports whether the interface is up.
+func (n *Node) Up() bool { return n.up }
+
+// Start attaches to the network of the active dataset, or forms it. The
+// interface must be up.
+func (n *Node) Start() error {
+	if !n.up {
+		return ErrDown
+	}
+	n.keys.Start()
+	return n.mle.Start()
+}
+
+// Stop leaves the network.
+func (n *Node) Stop() {
+	n.keys.Stop()
+	n.mle.Stop()
+	n.tmf.Cancel()
+	n.mesh.Reset()
+	n.addr.Clear()
+}
+
+func (n *Node) log(e Event) {
+	if n.cfg.Log != nil {
+		n.cfg.Log(e)
+	}
+}
+
+func (n *Node) changed() {
+	if n.cfg.Changed != nil {
+		n.cfg.Changed()
+	}
+}
+
+func (n *Node) radioUp(i radio.Info) {
+	n.identity.radioUp(i.EUI64)
+	n.changed()
+}
+
+func (n *Node) radioDown() { n.changed() }
+
+// EUI64 is the radio's, fixed address; the extended address is a random one.
+func (n *Node) EUI64() ieee802154.ExtAddr { return n.identity.EUI64 }
+
+// SetActiveDataset replaces the active dataset.
+func (n *Node) SetActiveDataset(d *meshcop.Dataset) { n.datasets.SetActive(d) }
+
+// activeChanged makes the node follow its active dataset.
+func (n *Node) activeChanged() {
+	d := n.datasets.Active()
+	if d != nil {
+		if d.NetworkKey != nil {
+			n.keys.SetNetworkKey(d.NetworkKey.Reveal(), true)
+		}
+		if d.SecurityPolicy != nil {
+			n.keys.SetRotation(time.Duration(d.SecurityPolicy.RotationHours) * time.Hour)
+		}
+	}
+	n.mle.DatasetChanged()
+	n.changed()
+}
