@@ -317,3 +317,9 @@ func commissioning(t testing.TB, leader, commissioner, router uint16) (w *world,
 	}
 	return w, l, c, r
 }
+
+func ipAddress(a netip.Addr) ip.Address { return ip.Address{Addr: a, Bits: 64, Preferred: true} }
+
+func locatorAddress(locator16 uint16) ip.Address {
+	return ip.Address{Addr: address(locator16), Bits: 64, Locator: true}
+}
