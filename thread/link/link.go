@@ -60,6 +60,8 @@ type Options struct {
 	OverridePAN bool
 	PANID       uint16
 	Channel     uint8
+	// Direct sends at once even to a sleepy child, which is listening now.
+	Direct bool
 	// SecureIfCut turns Unsecured into Secured for a datagram that does not fit
 	// one frame, as MLE wants it.
 	SecureIfCut bool

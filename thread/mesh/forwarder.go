@@ -87,6 +87,8 @@ const (
 // Counters count what the forwarder dropped.
 type Counters struct {
 	Full, Unreachable, Malformed, Forwarded, NotForwarded uint32
+	// Sent and Unsent are datagrams by what became of them in the end.
+	Sent, Unsent uint32
 }
 
 // Forwarder is the machine. It implements mac.Source and mac.Handler.
@@ -109,13 +111,14 @@ type Forwarder struct {
 
 // message is one datagram, or one frame to forward, on its way out.
 type message struct {
-	packet  []byte
-	src     netip.Addr
-	dst     netip.Addr
-	opts    link.Options
-	offset  int    // of packet, where the next frame goes on
-	tag     uint16 // of its fragments
-	waiting bool   // for the address to be resolved
+	packet   []byte
+	src      netip.Addr
+	dst      netip.Addr
+	opts     link.Options
+	offset   int    // of packet, where the next frame goes on
+	tag      uint16 // of its fragments
+	waiting  bool   // for the address to be resolved
+	finished bool   // counted
 
 	forward bool // packet is a mesh frame's payload behind the mesh header
 	mesh    lowpan.MeshHeader
@@ -156,7 +159,7 @@ func (f *Forwarder) Send(packet []byte, o link.Options) error {
 		}
 		return f.enqueue(m)
 	}
-	if c := f.sleepyChild(h.Dst); c != nil {
+	if c := f.sleepyChild(h.Dst); c != nil && !o.Direct {
 		return f.enqueueIndirect(c, m)
 	}
 	if !h.Dst.IsLinkLocalUnicast() {
@@ -247,6 +250,14 @@ func (f *Forwarder) remove(m *message) {
 }
 
 func (f *Forwarder) done(m *message, ok bool) {
+	if !m.finished && !m.forward {
+		if ok {
+			f.Counters.Sent++
+		} else {
+			f.Counters.Unsent++
+		}
+	}
+	m.finished = true
 	if m.opts.Done != nil {
 		done := m.opts.Done
 		m.opts.Done = nil

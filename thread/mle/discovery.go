@@ -110,7 +110,7 @@ func (m *MLE) discoverNext() {
 		return
 	}
 	d.channels &^= 1 << d.channel
-	m.cfg.MAC.ListenOn(d.channel, true)
+	m.cfg.MAC.ListenOn(d.channel, false)
 	q := meshcop.DiscoveryRequest{Version: meshcop.DiscoveryVersion, Joiner: d.what.Joiner,
 		Advertisement: d.what.Advertisement, ExtPANID: d.what.Exclude}
 	msg := Message{Command: DiscoveryRequest, TLVs: TLVs(nil).Append(TypeDiscovery, q.Append(nil)...)}
@@ -224,5 +224,5 @@ func (m *MLE) sendDiscoveryResponse(to netip.Addr, pan uint16) {
 		r.JoinerUDPPort = &port
 	}
 	msg := Message{Command: DiscoveryResponse, TLVs: TLVs(nil).Append(TypeDiscovery, r.Append(nil)...)}
-	m.sendUDP(msg.AppendUnsecured(nil), to, link.Options{Security: link.Unsecured, OverridePAN: true, PANID: pan})
+	m.sendUDP(msg.AppendUnsecured(nil), to, link.Options{Security: link.Unsecured, OverridePAN: true, PANID: pan, Direct: true})
 }

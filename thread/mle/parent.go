@@ -106,7 +106,7 @@ func (m *MLE) sendParentResponse(c *neighbor.Child, response Challenge, version 
 	conn := m.connectivity()
 	b.add(TypeConnectivity, conn.Append(nil)...)
 	b.version()
-	m.sendTo(ParentResponse, b, c.Ext)
+	m.send(ParentResponse, b.TLVs, linkLocal(c.Ext), link.Options{Security: link.Unsecured, SecureIfCut: true, Direct: true})
 }
 
 func marginOf(n *neighbor.Neighbor) uint8 { return uint8(min(n.Quality.Margin(), 255)) }
