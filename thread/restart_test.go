@@ -1,0 +1,117 @@
+package thread_test
+
+import (
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"gatewayd/radio/spinel"
+	"gatewayd/sim"
+	"gatewayd/thread/mle"
+	"gatewayd/thread/neighbor"
+)
+
+// A leader that restarts leads the same network again within ten seconds, and
+// its children stay.
+func TestLeaderRestarts(t *testing.T) {
+	w := newWorld(t, 10)
+	a := w.add("leader", sim.FTD)
+	children := []*sim.Node{w.add("ftd", sim.FTD), w.add("mtd", sim.MTD), w.add("sed", sim.SED)}
+	w.Link(append(children, a)...)
+	w.form(a)
+	w.attach(children...)
+	w.settle()
+	rloc16, partition := a.MLE().RLOC16(), a.MLE().Partition()
+	parents := map[*sim.Node]uint16{}
+	for _, c := range children {
+		parents[c] = c.MLE().RLOC16()
+	}
+	for round := range 3 {
+		a.Kill()
+		w.Run(2 * time.Second)
+		a.Restart()
+		w.up(a)
+		w.await("leads again", 10*time.Second, func() bool { return a.MLE().Role() == mle.Leader })
+		if a.MLE().RLOC16() != rloc16 || a.MLE().Partition() != partition {
+			t.Errorf("round %d: %04x in partition %08x, was %04x in %08x", round,
+				a.MLE().RLOC16(), a.MLE().Partition(), rloc16, partition)
+		}
+		for _, c := range children {
+			w.await(c.Name+" is there", 10*time.Second, func() bool {
+				x := a.Table().ChildByRLOC16(c.MLE().RLOC16())
+				return x != nil && x.State == neighbor.Valid
+			})
+			if c.MLE().RLOC16() != parents[c] {
+				t.Errorf("round %d: %s is %04x, was %04x", round, c.Name, c.MLE().RLOC16(), parents[c])
+			}
+		}
+	}
+	for _, c := range children {
+		w.pings(a, c)
+	}
+}
+
+// What befalls a co-processor does not reach the mesh: children keep their
+// parent, pings work again soon, and no frame counter is used twice.
+func TestCoprocessorComesAndGoes(t *testing.T) {
+	w := newWorld(t, 11)
+	a := w.add("leader", sim.FTD, func(c *sim.Config) { c.Spinel = true })
+	children := []*sim.Node{w.add("mtd", sim.MTD), w.add("sed", sim.SED)}
+	w.Link(append(children, a)...)
+	w.form(a)
+	w.attach(children...)
+	w.settle()
+	befall := []struct {
+		what string
+		do   func()
+	}{
+		{"crash", func() { a.Line().Crash(spinel.StatusResetCrash) }},
+		{"watchdog", func() { a.Line().Crash(spinel.StatusResetWatchdog) }},
+		{"unplugged", func() {
+			a.Line().Unplug(io.EOF)
+			w.Run(300 * time.Millisecond)
+			a.Line().Plug()
+		}},
+		{"crash in a datagram", func() {
+			w.ping(a, children[0].MLEID(), 16)
+			done := false
+			w.Clock().After(20*time.Millisecond, func() { a.Line().Crash(spinel.StatusResetFault); done = true })
+			w.ping(a, children[0].MLEID(), 1232)
+			if !done {
+				w.t.Error("the crash came too late")
+			}
+		}},
+	}
+	for round := range 20 {
+		b := befall[round%len(befall)]
+		was := []uint16{children[0].MLE().RLOC16(), children[1].MLE().RLOC16()}
+		b.do()
+		began := w.Now()
+		for _, c := range children {
+			ok := false
+			for !ok && w.Now().Sub(began) < 6*time.Second {
+				_, ok = w.pingWithin(c, a.MLEID(), 16, time.Second)
+			}
+			if took := w.Now().Sub(began); !ok || took > 5*time.Second {
+				t.Errorf("round %d, %s: %s pings again only after %v", round, b.what, c.Name, took)
+			}
+		}
+		for i, c := range children {
+			if c.MLE().RLOC16() != was[i] {
+				t.Errorf("round %d, %s: %s is %04x, was %04x", round, b.what, c.Name, c.MLE().RLOC16(), was[i])
+			}
+		}
+		w.Run(2 * time.Minute) // the link is trusted again
+	}
+	if s := a.Line().Link().Stats(); s.Recoveries+s.Resets < 20 {
+		t.Errorf("the link saw less than that: %+v", s)
+	}
+	for _, c := range children {
+		if n := c.MLE().Counters().ParentChanges; n > 1 {
+			t.Errorf("%s changed its parent %d times", c.Name, n)
+		}
+		w.pings(a, c)
+	}
+	w.said = append(w.said, fmt.Sprintf("%d secured frames", w.audit.Secured))
+}
