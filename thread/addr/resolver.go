@@ -48,6 +48,10 @@ type Entry struct {
 	used  uint64
 }
 
+// RetryDelay is how long the address is not asked for after the next question
+// in vain.
+func (e *Entry) RetryDelay() time.Duration { return e.retry }
+
 // Config is what a Resolver needs.
 type Config struct {
 	Clock *alarm.Clock

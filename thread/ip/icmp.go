@@ -2,6 +2,7 @@ package ip
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"gatewayd/alarm"
@@ -26,9 +27,12 @@ type Ping struct {
 	Count    int
 	Interval time.Duration
 	Timeout  time.Duration
-	HopLimit uint8 // 0 is 64
-	Reply    func(Reply)
-	Done     func(sent, received int)
+	HopLimit uint8 // 0 is 64, unless NoHops is set
+	NoHops   bool
+	// Loop lets this node answer too, if it listens to the group.
+	Loop  bool
+	Reply func(Reply)
+	Done  func(sent, received int)
 
 	id       uint16
 	seq      uint16
@@ -91,13 +95,17 @@ func (p *Ping) tick() {
 	}
 	if src.IsValid() {
 		hops := p.HopLimit
-		if hops == 0 {
+		if hops == 0 && !p.NoHops {
 			hops = defaultHopLimit
 		}
 		body := ipv6.Echo{ID: p.id, Seq: p.seq, Data: make([]byte, p.Size)}.Append(nil)
 		p.sentAt[p.seq] = p.stack.cfg.Clock.Now()
-		_ = p.stack.Send(ipv6.AppendICMPPacket(nil, ipv6.Header{Src: src, Dst: p.Dst, HopLimit: hops},
-			ipv6.ICMPEchoRequest, 0, body), link.Options{Priority: link.Normal})
+		h := ipv6.Header{Src: src, Dst: p.Dst, HopLimit: hops}
+		loop := p.Loop && slices.Contains(p.stack.groups, p.Dst)
+		_ = p.stack.Send(ipv6.AppendICMPPacket(nil, h, ipv6.ICMPEchoRequest, 0, body), link.Options{Priority: link.Normal})
+		if loop && p.stack.pings.active[p.id] == p {
+			p.stack.answerEcho(h, body)
+		}
 	}
 	if p.sent < p.Count {
 		p.timer.Start(p.Interval)

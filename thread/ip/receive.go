@@ -1,6 +1,7 @@
 package ip
 
 import (
+	"maps"
 	"slices"
 
 	"gatewayd/ipv6"
@@ -60,6 +61,7 @@ func (s *Stack) receiveMulticast(h ipv6.Header, packet []byte, info link.Info, p
 	if listening {
 		s.deliver(h, packet, info, true)
 	} else if ipv6.Scope(h.Dst) > ipv6.ScopeRealm {
+		s.Border.OutMulticast.add(packet)
 		s.toHost(packet)
 	}
 }
@@ -78,9 +80,17 @@ func (s *Stack) forward(h ipv6.Header, packet []byte) {
 		_ = s.cfg.Mesh.Send(packet, link.Options{Priority: priorityOf(h)})
 		return
 	}
-	if !s.meshLocal.Contains(h.Src) { // mesh-local sources never leave the mesh
-		s.toHost(packet)
+	s.leave(h, packet)
+}
+
+// leave hands a datagram to the host that has no way in the mesh. Those from
+// mesh-local addresses never leave the mesh.
+func (s *Stack) leave(h ipv6.Header, packet []byte) {
+	if s.meshLocal.Contains(h.Src) {
+		return
 	}
+	s.Border.OutUnicast.add(packet)
+	s.toHost(packet)
 }
 
 func (s *Stack) toHost(packet []byte) {
@@ -125,6 +135,9 @@ func (s *Stack) unsecureAllowed(h ipv6.Header, packet []byte) bool {
 // AllowUnsecure opens a UDP port to link-local datagrams without link security,
 // until it is closed as often.
 func (s *Stack) AllowUnsecure(port uint16) { s.unsecure[port]++ }
+
+// UnsecurePorts are the ports that are open so, ascending.
+func (s *Stack) UnsecurePorts() []uint16 { return slices.Sorted(maps.Keys(s.unsecure)) }
 
 // DenyUnsecure closes it again.
 func (s *Stack) DenyUnsecure(port uint16) {

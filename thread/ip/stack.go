@@ -48,13 +48,23 @@ type Config struct {
 	Changed func()
 }
 
-// Counters count datagrams, by the names of OpenThread's `counters ip`.
+// Counters count received datagrams, by the names of OpenThread's `counters ip`;
+// what was sent package mesh counts.
 type Counters struct {
-	TxSuccess, TxFailed, RxSuccess, RxFailed uint32
+	RxSuccess, RxFailed uint32
 	// Refused are those that the filter for traffic without link security, or
 	// for traffic from the host, stopped.
 	Refused uint32
 }
+
+// Traffic counts datagrams and their bytes.
+type Traffic struct{ Packets, Bytes uint64 }
+
+func (t *Traffic) add(packet []byte) { t.Packets++; t.Bytes += uint64(len(packet)) }
+
+// BorderCounters count what passed between mesh and host for others than the
+// node itself, by the names of OpenThread's `counters br`.
+type BorderCounters struct{ InUnicast, InMulticast, OutUnicast, OutMulticast Traffic }
 
 // Stack is the machine.
 type Stack struct {
@@ -68,6 +78,7 @@ type Stack struct {
 	pings     pings
 
 	Counters Counters
+	Border   BorderCounters
 }
 
 // New returns a Stack without addresses.
@@ -132,6 +143,13 @@ func (s *Stack) FromHost(packet []byte) error {
 	}
 	if h.HopLimit == 0 {
 		return nil
+	}
+	if !s.Has(h.Src) {
+		if h.Dst.IsMulticast() {
+			s.Border.InMulticast.add(packet)
+		} else {
+			s.Border.InUnicast.add(packet)
+		}
 	}
 	return s.Send(packet, link.Options{Priority: priorityOf(h)})
 }

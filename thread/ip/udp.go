@@ -29,6 +29,9 @@ func (s *Stack) HandleUDP(port uint16, h func(*Datagram)) {
 	s.ports[port] = h
 }
 
+// UDPInUse reports whether a port has a handler.
+func (s *Stack) UDPInUse(port uint16) bool { return s.ports[port] != nil }
+
 // SendUDP sends a datagram. A source address that is not valid is chosen.
 func (s *Stack) SendUDP(d Datagram, o link.Options) error {
 	src := d.Src.Addr()

@@ -13,6 +13,7 @@ type Counters struct {
 	TxBeaconRequest, TxOther, TxRetry        uint32
 	TxErrCCA, TxErrAbort, TxErrBusyChannel   uint32
 	TxDirectRetryExpired                     uint32
+	TxIndirectRetryExpired                   uint32
 	RxTotal, RxUnicast, RxBroadcast          uint32
 	RxData, RxDataPoll, RxBeacon             uint32
 	RxBeaconRequest, RxOther                 uint32
@@ -41,7 +42,7 @@ func (c *Counters) refused(v verdict) {
 	}
 }
 
-func (m *MAC) countSent(f *Frame, r radio.TxResult) {
+func (m *MAC) countSent(f *Frame, r radio.TxResult, op operation) {
 	c := &m.Counters
 	unicast := f.Dst.Mode != ieee802154.AddrNone && !f.Dst.IsBroadcast()
 	if unicast {
@@ -57,6 +58,8 @@ func (m *MAC) countSent(f *Frame, r radio.TxResult) {
 	switch {
 	case r.Status == radio.TxOK && unicast:
 		c.TxAcked++
+	case r.Status == radio.TxNoAck && op == indirect:
+		c.TxIndirectRetryExpired++
 	case r.Status == radio.TxNoAck:
 		c.TxDirectRetryExpired++
 	case r.Status == radio.TxChannelBusy:

@@ -150,7 +150,7 @@ func (m *MAC) retransmit() {
 func (m *MAC) sent(r radio.TxResult) {
 	ok := r.Status == radio.TxOK
 	f, op, child := m.out, m.op, m.outChild
-	m.countSent(&f, r)
+	m.countSent(&f, r, op)
 	pending := ok && len(r.Ack.PSDU) > 0 && r.Ack.PSDU[0]&0x10 != 0
 	n := m.destination(&f)
 	if n != nil && ok {

@@ -98,6 +98,7 @@ type Forwarder struct {
 	queued   int
 	indirect map[*neighbor.Child][]*parcel
 	held     int
+	peak     int // most that were queued at a time
 	current  *message
 	pause    *alarm.Timer
 	tag      uint16
@@ -217,6 +218,7 @@ func (f *Forwarder) enqueue(m *message) error {
 	p := min(m.opts.Priority, link.Net)
 	f.queue[p] = append(f.queue[p], m)
 	f.queued++
+	f.peak = max(f.peak, f.Queued())
 	f.cfg.MAC.Kick()
 	return nil
 }
@@ -300,6 +302,28 @@ func (f *Forwarder) Reset() {
 	}
 	f.frags.Reset()
 	clear(f.meshTags)
+}
+
+// Load is how busy a Forwarder is, in datagrams.
+type Load struct {
+	Queued, Peak, Capacity int
+	Bytes                  int // of those queued
+}
+
+// Load is the present one.
+func (f *Forwarder) Load() Load {
+	l := Load{Queued: f.Queued(), Peak: f.peak, Capacity: maxDirect + maxIndirect}
+	for _, q := range f.queue {
+		for _, m := range q {
+			l.Bytes += len(m.packet)
+		}
+	}
+	for _, q := range f.indirect {
+		for _, p := range q {
+			l.Bytes += len(p.packet)
+		}
+	}
+	return l
 }
 
 // Queued is how many datagrams wait for the air.

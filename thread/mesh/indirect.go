@@ -54,6 +54,7 @@ func (f *Forwarder) enqueueIndirect(c *neighbor.Child, m *message) error {
 		}
 		q = slices.Insert(q, i, p)
 		f.held++
+		f.peak = max(f.peak, f.Queued())
 	}
 	f.indirect[c] = q
 	c.Indirect.Queued = len(q)

@@ -29,7 +29,9 @@ func (m *MLE) BecomeLeader() error {
 	if partition == 0 {
 		partition = m.cfg.Rand.Uint32()
 	}
-	m.lead(partition, netdata.NewLeader(m.cfg.Rand))
+	l := netdata.NewLeader(m.cfg.Rand)
+	l.ReuseDelay = m.Tuning.ContextReuseDelay
+	m.lead(partition, l)
 	return nil
 }
 
@@ -76,6 +78,7 @@ func (m *MLE) leaveLeader() {
 func (m *MLE) recoverLeaderData(d netdata.Data, l LeaderData) {
 	m.leader = netdata.RestoreLeader(m.cfg.Clock.Now(), d, l.DataVersion, l.StableVersion,
 		func(id uint8) bool { return m.cfg.Table.Router(id) != nil })
+	m.leader.ReuseDelay = m.Tuning.ContextReuseDelay
 	m.NetDataUpdated(m.leader.Bump(netdata.Change{Data: true, Stable: true}))
 }
 
@@ -226,6 +229,15 @@ func (m *MLE) tickLeader(now time.Time) {
 	}
 	if now.Sub(m.routing.updated) >= sequencePeriod {
 		m.advanceIDs()
+	}
+}
+
+// SetContextReuseDelay changes how long a context id is not given to another
+// prefix.
+func (m *MLE) SetContextReuseDelay(d time.Duration) {
+	m.Tuning.ContextReuseDelay = d
+	if m.leader != nil {
+		m.leader.ReuseDelay = d
 	}
 }
 

@@ -78,6 +78,7 @@ type Tuning struct {
 	SelectionJitter     time.Duration // 120 s
 	LeaderWeight        uint8         // 64
 	LeaderTimeout       time.Duration // the "network id timeout": 120 s
+	ContextReuseDelay   time.Duration // of 6LoWPAN context ids when leader: 300 s
 	PreferredPartition  uint32        // of a new partition; 0 is a random one
 	PreferredRouterID   uint8         // neighbor.InvalidID for none
 	ParentPriority      ParentPriority
@@ -104,6 +105,21 @@ type Counters struct {
 	Time [Leader + 1]time.Duration
 	// Refused messages by reason.
 	Refused [refusals]uint32
+}
+
+// MaxChildren is how many children the device takes.
+func (m *MLE) MaxChildren() int { return m.cfg.MaxChildren }
+
+// SetMaxChildren changes it, 1 to 511, while the device is disabled.
+func (m *MLE) SetMaxChildren(n int) error {
+	if m.role != Disabled {
+		return ErrState
+	}
+	if n < 1 || n > neighbor.MaxChildID {
+		return ErrInvalid
+	}
+	m.cfg.MaxChildren = n
+	return nil
 }
 
 // Role is the present role.

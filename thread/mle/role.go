@@ -33,7 +33,7 @@ func New(cfg Config) *MLE {
 		Tuning: Tuning{
 			ChildTimeout: 240 * time.Second, SupervisionInterval: 129 * time.Second, SupervisionCheck: 190 * time.Second,
 			UpgradeThreshold: 16, DowngradeThreshold: 23, SelectionJitter: 120 * time.Second,
-			LeaderWeight: defaultWeight, LeaderTimeout: 120 * time.Second, PreferredRouterID: neighbor.InvalidID,
+			LeaderWeight: defaultWeight, LeaderTimeout: 120 * time.Second, ContextReuseDelay: netdata.DefaultReuseDelay, PreferredRouterID: neighbor.InvalidID,
 			ParentPriority: PriorityAuto, MaxChildAddresses: 4,
 		},
 		eligible: true,
