@@ -1,0 +1,73 @@
+package otcli
+
+import (
+	"fmt"
+
+	"gatewayd/thread/joining"
+	"gatewayd/thread/meshcop"
+)
+
+func joinerCommands() []command {
+	return []command{
+		{"discerner", joinerDiscerner},
+		{"id", show(func(c *CLI) string { return c.node.Joiner().ID().String() })},
+		{"start", joinerStart},
+		{"state", show(func(c *CLI) string { return c.node.Joiner().State().String() })},
+		{"stop", func(c *CLI, _ []string) error {
+			c.node.Joiner().Stop()
+			return nil
+		}},
+	}
+}
+
+// joinerStart joins by a PSKd. How it ended is told later, without a prompt.
+func joinerStart(c *CLI, args []string) error {
+	if len(args) == 0 {
+		return InvalidArgs
+	}
+	pskd, err := joining.ParsePSKd(args[0])
+	if err != nil {
+		return err
+	}
+	v := joining.Vendor{Name: c.vendor.name, Model: c.vendor.model, SWVersion: c.vendor.version}
+	return c.node.Joiner().Start(pskd, word(args, 1), v, func(err error) {
+		if err != nil {
+			c.line("Join failed [%s]", errorOf(err).Word())
+			return
+		}
+		c.line("Join success")
+	})
+}
+
+func joinerDiscerner(c *CLI, args []string) error {
+	j := c.node.Joiner()
+	switch {
+	case len(args) == 0:
+		d, ok := j.Discerner()
+		if !ok {
+			return NotFound
+		}
+		c.line("%s", discerner(d))
+		return nil
+	case args[0] == "clear":
+		return j.ClearDiscerner()
+	case len(args) > 1:
+		return InvalidArgs
+	}
+	d, is, err := parseDiscerner(args[0])
+	if !is || err != nil {
+		return InvalidArgs
+	}
+	return j.SetDiscerner(d)
+}
+
+// discerner is a discerner's number and bits: of more than 32 bits, the lower
+// half with all its digits.
+func discerner(d meshcop.Discerner) string {
+	if d.Bits <= 32 {
+		return fmt.Sprintf("0x%x/%d", d.Value, d.Bits)
+	}
+	return fmt.Sprintf("0x%x%08x/%d", d.Value>>32, uint32(d.Value), d.Bits)
+}
+
+func joinerPort(c *CLI) string { return fmt.Sprint(c.node.Commissioning().JoinerPort()) }
