@@ -17,6 +17,10 @@ func (g *Gateway) logEvent(e thread.Event) {
 	}
 	attrs := []slog.Attr{slog.String("id", e.ID)}
 	for _, a := range e.Attrs {
+		if v, ok := a.Value.(uint16); ok { // a short address
+			attrs = append(attrs, slog.String(a.Key, fmt.Sprintf("0x%04x", v)))
+			continue
+		}
 		attrs = append(attrs, slog.Any(a.Key, a.Value))
 	}
 	if e.RLOC16 != 0 {

@@ -19,9 +19,7 @@ func (n *Node) handle() {
 // mleEvents is what follows when something changes in the mesh around us.
 func (n *Node) mleEvents() mle.Events {
 	return mle.Events{
-		RoleChanged: func(from, to mle.Role) {
-			n.log(Event{ID: "MLE-ROLE", Text: "role", Attrs: []mle.Attr{
-				{Key: "from", Value: from}, {Key: "to", Value: to}}})
+		RoleChanged: func(_, to mle.Role) {
 			if to < mle.Child {
 				n.slaac.clear()
 			}
@@ -34,12 +32,8 @@ func (n *Node) mleEvents() mle.Events {
 		PartitionChanged: func() { n.addr.Clear() },
 		RouterRemoved:    n.addr.ForgetRouter,
 		RoutersChanged:   n.changed,
-		ChildAdded: func(c *neighbor.Child) {
-			n.log(Event{ID: "MLE-CHILD", Text: "child attached", RLOC16: c.RLOC16, Attrs: childAttrs(c)})
-			n.changed()
-		},
+		ChildAdded:       func(*neighbor.Child) { n.changed() },
 		ChildRemoved: func(c *neighbor.Child) {
-			n.log(Event{ID: "MLE-CHILD", Text: "child gone", RLOC16: c.RLOC16, Attrs: childAttrs(c)})
 			n.addr.ForgetNode(c.RLOC16)
 			n.dropChildData(c)
 			n.changed()
@@ -56,10 +50,6 @@ func (n *Node) mleEvents() mle.Events {
 			n.log(Event{ID: e.ID, Text: e.What, Attrs: e.Attr})
 		},
 	}
-}
-
-func childAttrs(c *neighbor.Child) []mle.Attr {
-	return []mle.Attr{{Key: "child", Value: c.Ext}, {Key: "mode", Value: c.Mode}}
 }
 
 // netDataChanged follows the network data.
