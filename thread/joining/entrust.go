@@ -2,6 +2,7 @@ package joining
 
 import (
 	"slices"
+	"time"
 
 	"gatewayd/coap"
 	"gatewayd/thread/link"
@@ -36,13 +37,7 @@ func (j *JoinerRouter) entrust(e entrust) {
 func (j *JoinerRouter) next() {
 	now := j.cfg.Clock.Now()
 	if j.current != nil {
-		ends := j.ends
-		if len(j.waiting) > 0 {
-			if soon := j.current.at.Add(entrustPatience); soon.Before(ends) {
-				ends = soon
-			}
-		}
-		if now.Before(ends) {
+		if ends := j.patience(); now.Before(ends) {
 			j.timer.StartAt(ends)
 			return
 		}
@@ -66,6 +61,15 @@ func (j *JoinerRouter) next() {
 	j.send(e, false)
 }
 
+// patience is when the joiner that is being entrusted has had its time.
+func (j *JoinerRouter) patience() time.Time {
+	soon := j.current.at.Add(entrustPatience)
+	if len(j.waiting) > 0 && soon.Before(j.ends) {
+		return soon
+	}
+	return j.ends
+}
+
 // send sends JOIN_ENT.ntf under the KEK, which is the one set already if again.
 func (j *JoinerRouter) send(e entrust, again bool) {
 	d := j.cfg.Active()
@@ -81,7 +85,7 @@ func (j *JoinerRouter) send(e entrust, again bool) {
 		j.cfg.Keys.SetKEK(e.kek)
 	}
 	m := meshcop.Entrust(d, j.cfg.KeySequence())
-	j.timer.StartAt(j.ends)
+	j.timer.StartAt(j.patience())
 	x := j.cfg.TMF.Send(tmf.JoinerEntrust, linkLocal(e.iid), m.Append(nil),
 		tmf.Options{Security: link.JoinerKEK, Priority: link.Net},
 		func(r tmf.Response, err error) { j.answered(&e, r, err) })

@@ -61,10 +61,13 @@ func NewPetitions(cfg PetitionsConfig) *Petitions {
 	return p
 }
 
-// Active is the active commissioner and its session, as far as this leader
-// knows; false if there is none.
+// Active is the active commissioner and its session; false if there is none, or
+// the node does not lead.
 func (p *Petitions) Active() (id string, session uint16, ok bool) {
-	return p.id, p.session, p.timer.Running()
+	if !p.timer.Running() || !p.cfg.Leading() {
+		return "", 0, false
+	}
+	return p.id, p.session, true
 }
 
 // Reset makes the node begin as leader: sessions count on from that in the

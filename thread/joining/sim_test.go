@@ -323,3 +323,7 @@ func ipAddress(a netip.Addr) ip.Address { return ip.Address{Addr: a, Bits: 64, P
 func locatorAddress(locator16 uint16) ip.Address {
 	return ip.Address{Addr: address(locator16), Bits: 64, Locator: true}
 }
+
+func addrPort(n *node, port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(linkLocal(n.ext.IID()), port)
+}
