@@ -1,0 +1,285 @@
+package api
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"gatewayd/radio/spinel"
+	"gatewayd/thread"
+	"gatewayd/thread/meshcop"
+	"gatewayd/thread/mle"
+)
+
+// DatasetOf is a dataset as it is shown, its secrets only if reveal is set.
+func DatasetOf(d *meshcop.Dataset, reveal bool) Dataset {
+	out := Dataset{Network: networkOf(d), Channels: channels(d.ChannelMask.Bits()), Unknown: len(d.Unknown)}
+	secret := func(k *meshcop.Key) string {
+		switch {
+		case k == nil:
+			return ""
+		case reveal:
+			b := k.Reveal()
+			return hex.EncodeToString(b[:])
+		}
+		return k.String()
+	}
+	out.NetworkKey, out.PSKc = secret(d.NetworkKey), secret(d.PSKc)
+	if d.ActiveTimestamp != nil {
+		out.ActiveTimestamp = new(d.ActiveTimestamp.Seconds)
+	}
+	if d.PendingTimestamp != nil {
+		out.PendingTimestamp = new(d.PendingTimestamp.Seconds)
+	}
+	if d.Delay != nil {
+		out.Delay = float64(*d.Delay) / 1000
+	}
+	if d.WakeupChannel != nil {
+		out.WakeupChannel = d.WakeupChannel.Number
+	}
+	if d.SecurityPolicy != nil {
+		out.Policy = policyOf(d.SecurityPolicy)
+	}
+	return out
+}
+
+func policyOf(p *meshcop.SecurityPolicy) *Policy {
+	out := &Policy{RotationHours: p.RotationHours, Flags: []string{}}
+	for _, f := range []struct {
+		on   bool
+		name string
+	}{
+		{p.ObtainNetworkKey, "obtain-network-key"}, {p.NativeCommissioning, "native-commissioning"},
+		{p.Routers, "routers"}, {p.ExternalCommissioning, "external-commissioning"},
+		{p.CommercialCommission, "commercial-commissioning"}, {p.AutonomousEnrollment, "autonomous-enrollment"},
+		{p.NetworkKeyProvisioning, "network-key-provisioning"}, {p.TobleLink, "toble"},
+		{p.NonCCMRouters, "non-ccm-routers"},
+	} {
+		if f.on {
+			out.Flags = append(out.Flags, f.name)
+		}
+	}
+	return out
+}
+
+// stored gets a dataset out of the node.
+func (s *Server) stored(r *http.Request) (*meshcop.Dataset, error) {
+	which := r.PathValue("which")
+	get := func(n *thread.Node) *meshcop.Dataset { return n.Datasets().Active() }
+	switch which {
+	case "active":
+	case "pending":
+		get = func(n *thread.Node) *meshcop.Dataset { return n.Datasets().Pending() }
+	default:
+		return nil, noSuch(which)
+	}
+	var d *meshcop.Dataset
+	if err := s.gw.Do(r.Context(), func(n *thread.Node) {
+		if p := get(n); p != nil {
+			d = new(p.Clone())
+		}
+	}); err != nil {
+		return nil, err
+	}
+	if d == nil {
+		e := &Error{Code: http.StatusNotFound, Text: "there is no " + which + " dataset"}
+		if which == "active" {
+			e.Hint = "make a network with `gatewayd dataset new`, or take one over with `gatewayd dataset import`"
+		}
+		return nil, e
+	}
+	return d, nil
+}
+
+func noSuch(which string) *Error {
+	return &Error{Code: http.StatusNotFound, Text: fmt.Sprintf("there is no dataset %q, only active and pending", which)}
+}
+
+func (s *Server) dataset(_ http.ResponseWriter, r *http.Request) (any, error) {
+	d, err := s.stored(r)
+	if err != nil {
+		return nil, err
+	}
+	return DatasetOf(d, false), nil
+}
+
+func (s *Server) exportDataset(_ http.ResponseWriter, r *http.Request) (any, error) {
+	d, err := s.stored(r)
+	if err != nil {
+		return nil, err
+	}
+	return TLVs{TLVs: hex.EncodeToString(d.Append(nil))}, nil
+}
+
+func (s *Server) importDataset(_ http.ResponseWriter, r *http.Request) (any, error) {
+	which := r.PathValue("which")
+	if which != "active" && which != "pending" {
+		return nil, noSuch(which)
+	}
+	var in TLVs
+	if err := body(r, &in); err != nil {
+		return nil, err
+	}
+	b, err := hex.DecodeString(strings.TrimSpace(in.TLVs))
+	if err != nil {
+		return nil, badRequest("the dataset is not hexadecimal: %v", err)
+	}
+	d, err := meshcop.DecodeDataset(b)
+	if err != nil {
+		return nil, badRequest("the dataset makes no sense: %v", err)
+	}
+	if which == "pending" {
+		return s.usePending(r, &d)
+	}
+	missing := slices.DeleteFunc(d.MissingActive(), func(t meshcop.Type) bool {
+		switch t { // which the network tells once it is attached to
+		case meshcop.TypeActiveTimestamp, meshcop.TypeChannelMask, meshcop.TypePSKc, meshcop.TypeSecurityPolicy:
+			return true
+		}
+		return false
+	})
+	if len(missing) > 0 {
+		return nil, badRequest("the dataset lacks %s", names(missing))
+	}
+	return s.use(r, &d, in.Force)
+}
+
+func names(types []meshcop.Type) string {
+	var list []string
+	for _, t := range types {
+		list = append(list, t.String())
+	}
+	return strings.Join(list, ", ")
+}
+
+// use makes a dataset the active one, if that leaves no other network or force
+// is set.
+func (s *Server) use(r *http.Request, d *meshcop.Dataset, force bool) (any, error) {
+	var failed error
+	err := s.gw.Do(r.Context(), func(n *thread.Node) {
+		if old := n.Datasets().Active(); old != nil && !force && !sameNetwork(old, d) {
+			failed = conflict(fmt.Sprintf("this gateway belongs to the network %q", old.NetworkName),
+				"export its dataset if it is still needed, then say --force (\"force\": true) to leave it")
+			return
+		}
+		failed = s.gw.UseDataset(d)
+	})
+	if err == nil {
+		err = failed
+	}
+	if err != nil {
+		return nil, err
+	}
+	return DatasetOf(d, false), nil
+}
+
+// sameNetwork reports whether a is an earlier or later dataset of b's network.
+func sameNetwork(a, b *meshcop.Dataset) bool {
+	return a.ExtPANID != nil && b.ExtPANID != nil && *a.ExtPANID == *b.ExtPANID &&
+		a.NetworkKey != nil && b.NetworkKey != nil && *a.NetworkKey == *b.NetworkKey
+}
+
+// usePending makes a dataset the network's pending one. Only the leader can:
+// others would have to be its commissioner.
+func (s *Server) usePending(r *http.Request, d *meshcop.Dataset) (any, error) {
+	if missing := d.MissingPending(); len(missing) > 0 {
+		return nil, badRequest("the dataset lacks %s", names(missing))
+	}
+	var failed error
+	err := s.gw.Do(r.Context(), func(n *thread.Node) {
+		if role := n.MLE().Role(); role != mle.Leader {
+			failed = conflict(fmt.Sprintf("a pending dataset is set at the network's leader, and this gateway is %v", role),
+				"set it there, or with the network's commissioner")
+			return
+		}
+		n.Datasets().SetPending(d)
+	})
+	if err == nil {
+		err = failed
+	}
+	if err != nil {
+		return nil, err
+	}
+	return DatasetOf(d, false), nil
+}
+
+func (s *Server) newDataset(_ http.ResponseWriter, r *http.Request) (any, error) {
+	var in NewDataset
+	if err := body(r, &in); err != nil {
+		return nil, err
+	}
+	supported := meshcop.AllChannels()
+	if err := s.gw.Do(r.Context(), func(*thread.Node) {
+		if radio := s.gw.Radio(); radio.State == spinel.Ready && radio.Identity.Channels != 0 {
+			supported = meshcop.MaskOf(radio.Identity.Channels)
+		}
+	}); err != nil {
+		return nil, err
+	}
+	d, err := in.dataset(supported)
+	if err != nil {
+		return nil, err
+	}
+	return s.use(r, &d, in.Force)
+}
+
+// dataset makes a new network's, on one of the radio's channels.
+func (in *NewDataset) dataset(supported meshcop.ChannelMask) (meshcop.Dataset, error) {
+	d, err := meshcop.NewRandom(rand.Reader, supported, supported)
+	if err != nil {
+		return d, err
+	}
+	if in.PANID != nil {
+		if *in.PANID == 0xffff {
+			return d, badRequest("PAN ID 0xffff is that of everybody")
+		}
+		d.PANID = in.PANID
+	}
+	d.NetworkName = fmt.Sprintf("gatewayd-%04x", *d.PANID)
+	if in.Name != "" {
+		if len(in.Name) > meshcop.MaxNetworkNameLen {
+			return d, badRequest("the name %q has %d bytes, at most %d are possible", in.Name, len(in.Name), meshcop.MaxNetworkNameLen)
+		}
+		d.NetworkName = in.Name
+	}
+	if in.Channel != 0 {
+		c := meshcop.Channel{Number: in.Channel}
+		if !supported.Contains(c) {
+			return d, badRequest("the radio does not do channel %d, but %d", in.Channel, supported.Channels())
+		}
+		d.Channel = &c
+	}
+	if in.MeshLocalPrefix != "" {
+		p, err := netip.ParsePrefix(in.MeshLocalPrefix)
+		if err != nil || p.Bits() != 64 || p != p.Masked() || p.Addr().As16()[0] != 0xfd {
+			return d, badRequest("mesh-local prefix %q is not one like fd12:3456:789a::/64", in.MeshLocalPrefix)
+		}
+		d.MeshLocalPrefix = p
+	}
+	for _, f := range []struct {
+		name, value string
+		set         func([]byte)
+		n           int
+	}{
+		{"extended PAN ID", in.ExtPANID, func(b []byte) { d.ExtPANID = new(meshcop.ExtPANID(b)) }, 8},
+		{"network key", in.NetworkKey, func(b []byte) { d.NetworkKey = new(meshcop.Key(b)) }, 16},
+		{"PSKc", in.PSKc, func(b []byte) { d.PSKc = new(meshcop.Key(b)) }, 16},
+	} {
+		if f.value == "" {
+			continue
+		}
+		b, err := hex.DecodeString(f.value)
+		if err != nil || len(b) != f.n {
+			return d, badRequest("the %s is not %d hexadecimal digits", f.name, 2*f.n)
+		}
+		f.set(b)
+	}
+	if _, err := meshcop.DecodeDataset(d.Append(nil)); err != nil {
+		return d, badRequest("the dataset makes no sense: %v", err) // a name that is not UTF-8
+	}
+	return d, nil
+}
