@@ -68,6 +68,7 @@ var table = map[string]ring{
 	"demo":             daemon,
 	"gateway":          daemon,
 	"host":             daemon,
+	"internal/timerfd": daemon,
 	"radio/medium/udp": daemon,
 	"radio/rcpd":       daemon,
 	"radio/transport":  daemon,

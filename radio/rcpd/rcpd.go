@@ -15,6 +15,7 @@ import (
 
 	"gatewayd/alarm"
 	"gatewayd/ieee802154"
+	"gatewayd/internal/timerfd"
 	"gatewayd/radio/medium/udp"
 	"gatewayd/radio/rcp"
 )
@@ -48,12 +49,12 @@ func Serve(ctx context.Context, host io.ReadWriteCloser, cfg Config) error {
 	defer context.AfterFunc(ctx, func() { host.Close() })()
 	defer host.Close()
 
-	timer, err := newTimer()
+	timer, err := timerfd.New()
 	if err != nil {
 		return err
 	}
-	defer timer.close()
-	wg.Go(timer.run)
+	defer timer.Close()
+	wg.Go(timer.Run)
 	wg.Go(func() { cancel(cfg.Medium.Run(ctx)) })
 	bytes := make(chan []byte)
 	wg.Go(func() { cancel(read(ctx, host, bytes)) })
@@ -82,7 +83,7 @@ func Serve(ctx context.Context, host io.ReadWriteCloser, cfg Config) error {
 		clock.Advance(time.Now())
 		if at := clock.Deadline(); !at.IsZero() && !at.Equal(set) {
 			set = at
-			if err := timer.start(time.Until(at)); err != nil {
+			if err := timer.Start(time.Until(at)); err != nil {
 				return err
 			}
 		}
@@ -98,7 +99,7 @@ func Serve(ctx context.Context, host io.ReadWriteCloser, cfg Config) error {
 			server.Receive(time.Now(), b)
 		case d := <-cfg.Medium.Frames():
 			cfg.Medium.Deliver(d)
-		case <-timer.c:
+		case <-timer.C:
 			set = time.Time{}
 		}
 	}

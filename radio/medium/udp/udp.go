@@ -48,6 +48,9 @@ type Config struct {
 	// Interface is the name or an address of a network interface; "" is
 	// 127.0.0.1.
 	Interface string
+	// Now tells the time at which frames come in; nil is time.Now. It is called
+	// from Run.
+	Now func() time.Time
 }
 
 // OffsetFromEnv reads PORT_OFFSET, as OpenThread's simulation does.
@@ -72,10 +75,12 @@ type Medium struct {
 	in    *net.UDPConn
 	out   *net.UDPConn
 
+	now     func() time.Time
 	frames  chan Datagram
 	dropped atomic.Uint64
 
 	recv    medium.Receiver
+	filter  filter
 	channel uint8
 	busy    [medium.LastChannel + 1]time.Time // until when
 	buf     []byte
@@ -84,9 +89,14 @@ type Medium struct {
 // Datagram is one frame that came in, for Deliver.
 type Datagram struct {
 	at      time.Time
+	from    int // node
 	channel uint8
 	psdu    []byte
 }
+
+// Frame is what was on air: channel, PSDU with FCS, and when. It is for those
+// who record; a radio gets it by Deliver.
+func (d Datagram) Frame() (channel uint8, psdu []byte, at time.Time) { return d.channel, d.psdu, d.at }
 
 // Open joins the medium.
 func Open(cfg Config) (*Medium, error) {
@@ -107,11 +117,15 @@ func Open(cfg Config) (*Medium, error) {
 	}
 	m := &Medium{
 		node:  cfg.Node,
+		now:   cfg.Now,
 		own:   uint16(base + cfg.Node),
 		group: netip.AddrPortFrom(group, uint16(base)),
 		// A frame is answered within 16 ms: what lies here longer is late.
 		frames: make(chan Datagram, 64),
 		buf:    make([]byte, 0, 1+medium.MaxPSDU),
+	}
+	if m.now == nil {
+		m.now = time.Now
 	}
 	if m.in, err = listen(m.group, func(fd int) error { return join(fd, local, ifi) }); err != nil {
 		return nil, fmt.Errorf("udp medium: listen on %v: %w", m.group, err)
@@ -245,7 +259,7 @@ func (m *Medium) Run(ctx context.Context) error {
 		if from.Port() == m.own || n < 2 || n > 1+medium.MaxPSDU {
 			continue // our own, or no frame
 		}
-		d := Datagram{at: time.Now(), channel: b[0], psdu: append([]byte(nil), b[1:n]...)}
+		d := Datagram{at: m.now(), from: int(from.Port()) - int(m.own) + m.node, channel: b[0], psdu: append([]byte(nil), b[1:n]...)}
 		select {
 		case m.frames <- d:
 		default:
@@ -262,7 +276,7 @@ func (m *Medium) Dropped() uint64 { return m.dropped.Load() }
 
 // Deliver hands a frame to the receiver if that is tuned to its channel.
 func (m *Medium) Deliver(d Datagram) {
-	if d.channel < medium.FirstChannel || d.channel > medium.LastChannel {
+	if d.channel < medium.FirstChannel || d.channel > medium.LastChannel || m.filter.deaf(d.from) {
 		return
 	}
 	m.busy[d.channel] = d.at.Add(medium.Airtime(len(d.psdu)))
