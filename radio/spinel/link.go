@@ -203,7 +203,7 @@ func (l *Link) Receive(now time.Time, chunk []byte) {
 		l.stats.FramesIn++
 		f, err := DecodeFrame(b)
 		if err != nil {
-			l.malformed(f.Prop, err)
+			l.malformed(propUnknown, err)
 			continue
 		}
 		if f.IID != l.cfg.IID {

@@ -78,7 +78,7 @@ func (l *Link) reconcile() {
 	l.set(pan, panID, true)
 	l.setMatch()
 	l.set(setting{prop: PropMACShortAddr}, string(le.AppendUint16(nil, want.Short)), true)
-	if l.id.Info.Caps.Has(capAltShort) {
+	if l.id.Info.Caps.Has(radio.CapAltShort) {
 		l.set(setting{prop: PropMACAltShortAddr}, string(le.AppendUint16(nil, want.AltShort)), false)
 	}
 	l.set(setting{prop: PropMACLongAddr}, string(want.Ext[:]), true)

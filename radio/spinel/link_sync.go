@@ -15,10 +15,6 @@ const (
 	oldestRCPAPI  = 4
 )
 
-// capAltShort is OpenThread's OT_RADIO_CAPS_ALT_SHORT_ADDR, which only a Link
-// needs to know of.
-const capAltShort radio.Caps = 1 << 10
-
 const clockBurst = 3 // readings of the clock before an RCP counts as ready
 
 // Identity is what an RCP says of itself.

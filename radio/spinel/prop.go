@@ -68,7 +68,12 @@ const (
 	PropMACSrcMatchExt     Prop = 0x1305
 )
 
+// propUnknown stands for the property of a frame that cannot be read so far.
+const propUnknown Prop = 0xffffffff
+
 var propNames = map[Prop]string{
+	propUnknown: "frame",
+
 	PropLastStatus:      "LAST_STATUS",
 	PropProtocolVersion: "PROTOCOL_VERSION",
 	PropNCPVersion:      "NCP_VERSION",

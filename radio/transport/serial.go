@@ -52,11 +52,11 @@ func setUp(fd int, u radio.URL) error {
 	if err != nil {
 		return fmt.Errorf("not a serial device: %w", err)
 	}
-	if err := unix.IoctlSetInt(fd, unix.TIOCEXCL, 0); err != nil {
-		return fmt.Errorf("exclusive use: %w", err)
-	}
 	if who := holders(u.Path); who != "" {
 		return errors.New("in use by " + who)
+	}
+	if err := unix.IoctlSetInt(fd, unix.TIOCEXCL, 0); err != nil {
+		return fmt.Errorf("exclusive use: %w", err)
 	}
 
 	baud := u.Baud
