@@ -124,16 +124,20 @@ func TestCookies(t *testing.T) {
 	hello, iid := clientHello(t), [8]byte{1}
 	for _, s := range []struct {
 		iid      [8]byte
-		hello    []byte
+		cookieOf *[8]byte
 		sessions int
 	}{
-		{iid, hello, 0},
-		{iid, hello, 0},
-		{iid, withCookie(c, [8]byte{2}, hello), 0},
-		{iid, withCookie(c, iid, hello), 1},
-		{iid, withCookie(c, iid, hello), 1},
+		{iid, nil, 0},
+		{iid, nil, 0},
+		{iid, &[8]byte{2}, 0},
+		{iid, &iid, 1},
+		{iid, &iid, 1},
 	} {
-		m := meshcop.RelayRx{JoinerPort: 1000, JoinerIID: s.iid, RouterLocator: r.rloc16, Encapsulation: s.hello}
+		hello := hello
+		if s.cookieOf != nil {
+			hello = withCookie(c, *s.cookieOf, hello)
+		}
+		m := meshcop.RelayRx{JoinerPort: 1000, JoinerIID: s.iid, RouterLocator: r.rloc16, Encapsulation: hello}
 		r.tmf.Send(tmf.RelayReceive, address(c.rloc16), m.Append(nil), tmf.Options{NonConfirmable: true, Source: address(r.rloc16)}, nil)
 		w.run(time.Second)
 		if len(c.comm.sessions) != s.sessions {

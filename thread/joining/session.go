@@ -69,7 +69,10 @@ func (c *Commissioner) joinerSent(m *meshcop.RelayRx) {
 	random := helloRandom(m.Encapsulation)
 	if i >= 0 && (random == nil || bytes.Equal(random, c.sessions[i].random)) {
 		c.Counters.Relayed++
-		c.sessions[i].secured.handle(m.Encapsulation)
+		s := c.sessions[i]
+		// A joiner router may have moved, as one does that was a child.
+		s.router, s.port = m.RouterLocator, m.JoinerPort
+		s.secured.handle(m.Encapsulation)
 		return
 	}
 	if random == nil {
