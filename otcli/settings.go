@@ -191,9 +191,6 @@ func setExtAddr(c *CLI, value string) error {
 	if err != nil {
 		return err
 	}
-	if e[0]&1 != 0 { // a group
-		return InvalidArgs
-	}
 	c.node.SetExtAddress(e, true)
 	return nil
 }
