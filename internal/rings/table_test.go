@@ -77,6 +77,7 @@ var table = map[string]ring{
 	"store":            daemon,
 
 	"internal/rings":   support,
+	"internal/simair":  support,
 	"interop":          support,
 	"internal/capture": support,
 	"bench":            support,
