@@ -32,6 +32,7 @@ const (
 	CapTransmitTiming   Caps = 1 << 6
 	CapReceiveTiming    Caps = 1 << 7
 	CapRxOnWhenIdle     Caps = 1 << 8
+	CapAltShort         Caps = 1 << 10 // listens to Settings.AltShort too
 )
 
 // Has reports whether all of want are there.

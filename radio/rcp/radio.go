@@ -12,7 +12,7 @@ import (
 
 // Caps is what a Radio does by itself.
 const Caps = radio.CapAckTimeout | radio.CapEnergyScan | radio.CapTransmitRetries | radio.CapCSMABackoff |
-	radio.CapSleepToTx | radio.CapTransmitSecurity | radio.CapTransmitTiming
+	radio.CapSleepToTx | radio.CapTransmitSecurity | radio.CapTransmitTiming | radio.CapAltShort
 
 // What a Radio is like, in dBm.
 const (
