@@ -82,7 +82,7 @@ func (j *JoinerRouter) send(e entrust, again bool) {
 	j.current, j.ends = &e, now.Add(entrustLimit)
 	j.again = false
 	if !again {
-		j.cfg.Keys.SetKEK(e.kek)
+		j.cfg.Keys.SetKEK(e.kek.Reveal())
 	}
 	m := meshcop.Entrust(d, j.cfg.KeySequence())
 	j.timer.StartAt(j.patience())

@@ -15,6 +15,7 @@ import (
 	"gatewayd/thread/ip"
 	"gatewayd/thread/link"
 	"gatewayd/thread/meshcop"
+	"gatewayd/thread/tmf"
 )
 
 func TestListIsChecked(t *testing.T) {
@@ -257,7 +258,7 @@ func TestEntrustsOneAtATime(t *testing.T) {
 		}
 	}
 	for i := range byte(maxEntrusts + 2) {
-		r.router.entrust(entrust{iid: [8]byte{7: i}, kek: [16]byte{i}, at: w.clock.Now().Add(entrustDelay)})
+		r.router.entrust(entrust{iid: [8]byte{7: i}, kek: meshcop.Key{i}, at: w.clock.Now().Add(entrustDelay)})
 	}
 	w.run(40 * time.Millisecond)
 	if r.keks != 0 {
@@ -273,7 +274,7 @@ func TestEntrustsOneAtATime(t *testing.T) {
 	}
 	// Without a network key there is nothing to hand over.
 	r.router.cfg.Active = func() *meshcop.Dataset { return nil }
-	r.router.entrust(entrust{iid: [8]byte{7: 9}, kek: [16]byte{99}, at: w.clock.Now()})
+	r.router.entrust(entrust{iid: [8]byte{7: 9}, kek: meshcop.Key{99}, at: w.clock.Now()})
 	w.run(time.Second)
 	if r.router.Counters.Failed != 9 || r.keks != 8 {
 		t.Errorf("%d KEKs, %+v", r.keks, r.router.Counters)
@@ -342,6 +343,73 @@ func TestErrorNames(t *testing.T) {
 		var got Error
 		if err := e.because("x"); !errors.As(err, &got) || got.Name() != want {
 			t.Errorf("%v: %s, want %s", err, got.Name(), want)
+		}
+	}
+}
+
+// A node that is not the active commissioner gives relayed datagrams to its
+// border agent; an active one keeps them, and takes none that want an answer.
+func TestRelayedForABorderAgent(t *testing.T) {
+	w, _, c, r := commissioning(t, 0x8400, 0x5400, 0x7c00)
+	var got [][]byte
+	for _, n := range []*node{c, r} {
+		n.comm.cfg.Relayed = func(b []byte) { got = append(got, b) }
+	}
+	m := meshcop.RelayRx{JoinerPort: 1000, JoinerIID: [8]byte{1}, RouterLocator: 0x8400, Encapsulation: []byte{1}}
+	for _, to := range []*node{c, r} {
+		for _, non := range []bool{true, false} {
+			for _, b := range [][]byte{m.Append(nil), {1}} {
+				w.leads.tmf.Send(tmf.RelayReceive, address(to.rloc16), b, tmf.Options{NonConfirmable: non}, nil)
+			}
+		}
+	}
+	w.run(time.Second)
+	if len(got) != 2 || !slices.Equal(got[0], m.Append(nil)) || !slices.Equal(got[1], []byte{1}) {
+		t.Errorf("border agent got %x", got)
+	}
+	if c.comm.Counters.Stray != 1 || c.comm.Counters.Malformed != 3 {
+		t.Errorf("%+v", c.comm.Counters)
+	}
+}
+
+// What a joiner makes of each answer to its introduction.
+func TestAnswersToJoinFin(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		code  coap.Code
+		body  string
+		want  error
+		after time.Duration // at most, from the start
+	}{
+		{"accepted, not entrusted", coap.Changed, "100101", ErrResponseTimeout, 9200 * time.Millisecond},
+		{"refused", coap.Changed, "1001ff", ErrRejected, 9200 * time.Millisecond},
+		{"an error", coap.InternalServerError, "", ErrRejected, 5200 * time.Millisecond},
+		{"without a state", coap.Changed, "", ErrRejected, 5200 * time.Millisecond},
+		{"none", 0, "", ErrResponseTimeout, 9200 * time.Millisecond},
+	} {
+		w, _, c, r := commissioning(t, 0x8400, 0x5400, 0x7c00)
+		j := w.add("joiner", 0xfffe)
+		if err := c.comm.Add(Who{}, secret(t, pskd), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		w.run(time.Second)
+		c.comm.cfg.JoinerChanged = func(e Entry) {
+			if e.Progress == Connected {
+				c.comm.sessions[0].secured.end.Handle(tmf.JoinerFinalize, func(r *coap.Request[other]) {
+					if tt.code == 0 {
+						r.NoResponse()
+						return
+					}
+					r.Respond(tt.code, unhex(t, tt.body))
+				})
+			}
+		}
+		j.offer(r)
+		began := w.clock.Now()
+		o := j.join(pskd)
+		w.run(12 * time.Second)
+		if o.n != 1 || !errors.Is(o.err, tt.want) || o.at.Sub(began) > tt.after || j.kek != nil {
+			t.Errorf("%s: %+v after %v", tt.name, o, o.at.Sub(began))
 		}
 	}
 }

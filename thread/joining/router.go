@@ -65,9 +65,9 @@ type JoinerRouter struct {
 	waiting []entrust
 	current *entrust // sent, not answered yet
 	sent    *tmf.Exchange
-	ends    time.Time  // of waiting for the answer
-	again   bool       // at ends it is sent again
-	used    [][16]byte // KEKs, oldest first
+	ends    time.Time     // of waiting for the answer
+	again   bool          // at ends it is sent again
+	used    []meshcop.Key // oldest first
 
 	Counters RouterCounters
 }
@@ -84,7 +84,7 @@ type RouterCounters struct {
 // entrust is a joiner that is to get the network's credentials.
 type entrust struct {
 	iid [8]byte
-	kek [16]byte
+	kek meshcop.Key
 	at  time.Time // not before
 }
 
@@ -149,7 +149,7 @@ func (j *JoinerRouter) relayed(r *tmf.Request) {
 		Payload: m.Encapsulation,
 	}, link.Options{Security: link.Unsecured, Priority: link.Net})
 	if m.KEK != nil {
-		j.entrust(entrust{iid: m.JoinerIID, kek: m.KEK.Reveal(), at: j.cfg.Clock.Now().Add(entrustDelay)})
+		j.entrust(entrust{iid: m.JoinerIID, kek: *m.KEK, at: j.cfg.Clock.Now().Add(entrustDelay)})
 	}
 }
 
