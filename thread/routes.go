@@ -142,6 +142,16 @@ func (n *Node) reaches(src, dst netip.Addr) bool {
 	return ok && rloc16 != n.mle.RLOC16()
 }
 
+// exits reports whether this node is the way out of the mesh to an address.
+func (n *Node) exits(src, dst netip.Addr) bool {
+	data := n.mle.NetData()
+	if !n.mle.Attached() || data.IsOnMesh(dst) {
+		return false
+	}
+	rloc16, ok := data.Route(src, dst, n.pathCost)
+	return ok && rloc16 == n.mle.RLOC16()
+}
+
 // wantsCopy reports whether a sleepy child listens to a group.
 func (n *Node) wantsCopy(g netip.Addr) bool {
 	for _, c := range n.table.Children {

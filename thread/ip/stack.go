@@ -41,6 +41,9 @@ type Config struct {
 	// Reaches reports whether the mesh has a way to an address that is not
 	// the node's: on-mesh, or by a route in the network data.
 	Reaches func(src, dst netip.Addr) bool
+	// Exits reports whether this node itself is where a datagram of its own
+	// leaves the mesh: it serves the best route. Nil is never.
+	Exits func(src, dst netip.Addr) bool
 	// WantsCopy reports whether a sleepy child listens to a group that is
 	// wider than the realm.
 	WantsCopy func(group netip.Addr) bool
@@ -92,9 +95,11 @@ func New(cfg Config) *Stack {
 // SetMeshLocal tells the mesh-local prefix.
 func (s *Stack) SetMeshLocal(p netip.Prefix) { s.meshLocal = p }
 
-// Send sends a datagram that originates here: from a protocol inside the node,
-// or from the host. The packet belongs to the stack then.
-func (s *Stack) Send(packet []byte, o link.Options) error {
+// Send sends a datagram of a protocol inside the node. The packet belongs to the
+// stack then.
+func (s *Stack) Send(packet []byte, o link.Options) error { return s.send(packet, o, s.cfg.Exits) }
+
+func (s *Stack) send(packet []byte, o link.Options, exits func(src, dst netip.Addr) bool) error {
 	h, _, err := ipv6.DecodeHeader(packet)
 	if err != nil {
 		return err
@@ -108,6 +113,11 @@ func (s *Stack) Send(packet []byte, o link.Options) error {
 	}
 	if s.Has(h.Dst) {
 		s.deliver(h, packet, link.Info{FromHost: true}, false)
+		finish(o, true)
+		return nil
+	}
+	if exits != nil && !h.Dst.IsLinkLocalUnicast() && !s.meshLocal.Contains(h.Dst) && exits(h.Src, h.Dst) {
+		s.leave(h, packet)
 		finish(o, true)
 		return nil
 	}
@@ -151,7 +161,7 @@ func (s *Stack) FromHost(packet []byte) error {
 			s.Border.InUnicast.add(packet)
 		}
 	}
-	return s.Send(packet, link.Options{Priority: priorityOf(h)})
+	return s.send(packet, link.Options{Priority: priorityOf(h)}, nil)
 }
 
 // Ports that only the node itself speaks on.
