@@ -132,11 +132,18 @@ type otCLI struct {
 	t     *testing.T
 	in    io.Writer
 	lines chan string
+	kill  func()
 }
 
 func (n *rcpNetns) cli(program string, node int) *otCLI {
 	n.t.Helper()
-	cmd := n.command(otProgram(n.t, program), strconv.Itoa(node))
+	return n.program(otProgram(n.t, program), strconv.Itoa(node))
+}
+
+// program starts a program with OpenThread's command line.
+func (n *rcpNetns) program(path string, args ...string) *otCLI {
+	n.t.Helper()
+	cmd := n.command(path, args...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		n.t.Fatal(err)
@@ -147,14 +154,21 @@ func (n *rcpNetns) cli(program string, node int) *otCLI {
 	}
 	c := &otCLI{t: n.t, in: in, lines: make(chan string, 1000)}
 	n.start(cmd)
+	c.kill = func() { cmd.Process.Kill() }
 	go func() {
 		for s := bufio.NewScanner(out); s.Scan(); {
-			c.lines <- strings.TrimSpace(strings.TrimPrefix(s.Text(), "> "))
+			line := strings.TrimSpace(strings.TrimPrefix(s.Text(), "> "))
+			if !logLine.MatchString(line) {
+				c.lines <- line
+			}
 		}
 		close(c.lines)
 	}()
 	return c
 }
+
+// logLine is what OpenThread's log prints between the answers.
+var logLine = regexp.MustCompile(`^\d\d:\d\d:\d\d\.\d+ \[`)
 
 // ask runs a command and returns what it printed before "Done".
 func (c *otCLI) ask(command string) []string {

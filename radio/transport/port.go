@@ -13,9 +13,6 @@ const (
 	defaultMaxBackoff = 5 * time.Second
 	defaultQueue      = 64 << 10
 	readSize          = 4096
-	// stableAfter is how long a connection must have lasted for the next
-	// attempt to be made without delay.
-	stableAfter = 10 * time.Second
 )
 
 // PortConfig configures a Port. Only Dial is required.
@@ -140,9 +137,8 @@ func (p *Port) Run(ctx context.Context) error {
 			p.emit(ctx, PortEvent{Kind: PortFailed, Gen: p.gen, Err: err})
 			continue
 		}
-		opened := time.Now()
-		p.serve(ctx, conn)
-		if time.Since(opened) >= stableAfter {
+		if p.serve(ctx, conn) {
+			// Something is there: only silence is worth longer waits.
 			backoff = p.cfg.MinBackoff
 		}
 	}
@@ -157,7 +153,7 @@ func (p *Port) emit(ctx context.Context, e PortEvent) {
 }
 
 // serve uses one connection until it ends.
-func (p *Port) serve(ctx context.Context, conn Conn) {
+func (p *Port) serve(ctx context.Context, conn Conn) (heard bool) {
 	used, cancel := context.WithCancel(ctx)
 	p.mu.Lock()
 	p.gen++
@@ -179,7 +175,7 @@ func (p *Port) serve(ctx context.Context, conn Conn) {
 	})
 
 	p.emit(ctx, PortEvent{Kind: PortOpened, Gen: gen})
-	err := p.read(used, conn, gen)
+	heard, err := p.read(used, conn, gen)
 	p.mu.Lock()
 	p.cancel, p.pending = nil, nil
 	p.mu.Unlock()
@@ -189,23 +185,25 @@ func (p *Port) serve(ctx context.Context, conn Conn) {
 		err = failed
 	}
 	p.emit(ctx, PortEvent{Kind: PortClosed, Gen: gen, Err: err})
+	return heard
 }
 
 // read hands on what is received. Two buffers take turns: that a chunk was
 // taken from the channel means that its receiver is done with the one before.
-func (p *Port) read(ctx context.Context, r io.Reader, gen uint64) error {
+func (p *Port) read(ctx context.Context, r io.Reader, gen uint64) (heard bool, err error) {
 	bufs := [2][]byte{make([]byte, readSize), make([]byte, readSize)}
 	for i := 0; ; i++ {
 		buf := bufs[i%2]
 		n, err := r.Read(buf)
 		if n > 0 {
+			heard = true
 			p.emit(ctx, PortEvent{Kind: PortReceived, Gen: gen, Data: buf[:n]})
 		}
 		if err != nil {
-			return err
+			return heard, err
 		}
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return heard, context.Cause(ctx)
 		}
 	}
 }

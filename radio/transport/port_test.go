@@ -118,8 +118,8 @@ func TestPort(t *testing.T) {
 	})
 }
 
-// Attempts come further and further apart while the device is away, and at once
-// when it was well for a while.
+// Attempts come further and further apart while the device is away, or is there
+// and says nothing, and at once when it was well.
 func TestPortBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &piped{far: make(chan net.Conn, 1), fail: errNoDevice}
@@ -143,8 +143,17 @@ func TestPortBackoff(t *testing.T) {
 		d.setFail(nil)
 		next(t, p, PortOpened)
 		far := <-d.far
-		time.Sleep(time.Minute)
 		hungUp := time.Now()
+		far.Close()
+		next(t, p, PortClosed)
+		next(t, p, PortOpened)
+		if got := time.Since(hungUp); got != 5*time.Second {
+			t.Errorf("reopened after %v of silence", got)
+		}
+		far = <-d.far
+		go far.Write([]byte{0x7e})
+		next(t, p, PortReceived)
+		hungUp = time.Now()
 		far.Close()
 		next(t, p, PortClosed)
 		next(t, p, PortOpened)
