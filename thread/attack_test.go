@@ -41,7 +41,12 @@ func (x *attacker) send(psdu []byte) {
 	x.transmit(append(bytes.Clone(psdu), byte(fcs), byte(fcs>>8)))
 }
 
+// transmit waits for silence: what collides would prove nothing.
 func (x *attacker) transmit(psdu []byte) {
+	x.w.Run(time.Millisecond)
+	x.w.await("silence", time.Second, func() bool {
+		return x.station.Energy(x.w.Now(), uint8(x.w.dataset.Channel.Number)) < -90
+	})
 	x.station.Transmit(x.w.Now(), uint8(x.w.dataset.Channel.Number), 0, psdu)
 	x.w.Run(10 * time.Millisecond)
 }
@@ -128,11 +133,11 @@ func forged(w *world, a, b *sim.Node, change func(f *ieee802154.Frame)) ieee8021
 		Security: ieee802154.Security{Level: ieee802154.LevelEncMIC32, KeyIDMode: ieee802154.KeyIDIndex,
 			KeyIndex: keys.Index(0), Counter: 1 << 30},
 	}
-	payload, _, err := lowpan.Compress(nil, packet, f.Src, f.Dst, nil, len(packet))
+	payload, used, err := lowpan.Compress(nil, packet, f.Src, f.Dst, nil, len(packet))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	f.Payload = payload
+	f.Payload = append(payload, packet[used:]...)
 	change(&f)
 	return f
 }
@@ -219,11 +224,11 @@ func TestForgedMLE(t *testing.T) {
 		f := ieee802154.Frame{Type: ieee802154.FrameData, Version: ieee802154.Version2006, PANCompressed: true, Seq: byte(i),
 			DstPAN: *w.dataset.PANID, SrcPAN: *w.dataset.PANID,
 			Dst: ieee802154.ExtendedAddr(a.MAC().Ext()), Src: ieee802154.ExtendedAddr(b.MAC().Ext())}
-		payload, _, err := lowpan.Compress(nil, packet, f.Src, f.Dst, nil, len(packet))
+		payload, used, err := lowpan.Compress(nil, packet, f.Src, f.Dst, nil, len(packet))
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.Payload = payload
+		f.Payload = append(payload, packet[used:]...)
 		x.send(f.Append(nil))
 	}
 	if got := count() - before; got < sent*9/10 {

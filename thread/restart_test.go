@@ -17,11 +17,12 @@ import (
 func TestLeaderRestarts(t *testing.T) {
 	w := newWorld(t, 10)
 	a := w.add("leader", sim.FTD)
-	children := []*sim.Node{w.add("ftd", sim.FTD), w.add("mtd", sim.MTD), w.add("sed", sim.SED)}
+	children := []*sim.Node{w.add("mtd", sim.MTD), w.add("mtd2", sim.MTD), w.add("sed", sim.SED)}
 	w.Link(append(children, a)...)
 	w.form(a)
 	w.attach(children...)
 	w.settle()
+	children[2].MLE().Tuning.PollPeriod = 3 * time.Second // it sleeps through most of it
 	rloc16, partition := a.MLE().RLOC16(), a.MLE().Partition()
 	parents := map[*sim.Node]uint16{}
 	for _, c := range children {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,11 +27,21 @@ type world struct {
 	said    []string
 }
 
-// captureEnv names a directory in which a test that fails leaves its frames.
-const captureEnv = "GATEWAYD_CAPTURE"
+// Variables of the environment for who looks for something.
+const (
+	captureEnv = "GATEWAYD_CAPTURE" // a directory: tests leave their frames there
+	seedEnv    = "GATEWAYD_SEED"    // a number: other worlds than the usual ones
+)
 
 func newWorld(t *testing.T, seed uint64) *world {
 	t.Helper()
+	if v := os.Getenv(seedEnv); v != "" {
+		n, err := strconv.ParseUint(v, 0, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seed += n << 32
+	}
 	w := &world{World: sim.New(seed, sim.Options{}), t: t}
 	w.audit = w.Audit()
 	if dir := os.Getenv(captureEnv); dir != "" {

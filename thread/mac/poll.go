@@ -33,9 +33,9 @@ func (m *MAC) startPoll() {
 	m.transmit(directRetries)
 }
 
-// polledFrame ends the wait after a poll: a frame for us came. More may follow
-// if it has the pending bit.
-func (m *MAC) polledFrame(r *Received, _ verdict) {
+// polledFrame ends the wait after a poll: a frame for us alone came. More may
+// follow if it has the pending bit.
+func (m *MAC) polledFrame(r *Received) {
 	m.timer.Stop()
 	m.op = idle
 	m.configure()

@@ -40,8 +40,9 @@ func (m *MAC) Received(_ time.Time, rx radio.RxFrame) {
 		m.Counters.refused(v)
 		return
 	}
-	if m.op == pollReceive && r.Frame.Dst.Mode != ieee802154.AddrNone {
-		m.polledFrame(r, v)
+	if m.op == pollReceive && r.Frame.Dst.Mode != ieee802154.AddrNone && !r.Frame.Dst.IsBroadcast() {
+		m.polledFrame(r)
+		defer m.Kick() // what waited for the end of it
 		if v == duplicate {
 			m.Counters.refused(v)
 			return
