@@ -147,13 +147,13 @@ func TestOurJoinerInTheirNetwork(t *testing.T) {
 	if _, err := leader.wait(10*time.Second, "Commissioner: active"); err != nil {
 		t.Fatal(err)
 	}
+	leader.ask("commissioner joiner add * " + pskd + " 300")
 	bin, err := buildGateway()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, mode := range []string{"rdn", "rn", "-"} {
 		c := ns.program(bin, "node", strconv.Itoa(2+i))
-		leader.ask("commissioner joiner add " + c.ask("eui64")[0] + " " + pskd)
 		c.ask("ifconfig up")
 		c.ask("joiner start " + pskd)
 		if line, err := c.wait(30*time.Second, "Join success", "Join failed"); err != nil || line != "Join success" {
