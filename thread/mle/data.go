@@ -171,13 +171,15 @@ func (m *MLE) takeLeaderData(x *rx, d LeaderData) bool {
 		m.recoverLeaderData(data, d)
 		return true
 	}
-	m.setNetData(data, d)
+	// First the datasets: the network data are passed on at once, with the
+	// timestamps there are then.
 	if takeActive {
 		m.cfg.Datasets.AdoptActive(active, meshcop.TLVs(activeSet))
 	}
 	if takePending {
 		m.cfg.Datasets.AdoptPending(pending, meshcop.TLVs(pendingSet))
 	}
+	m.setNetData(data, d)
 	return true
 }
 
