@@ -31,8 +31,9 @@ fmt-check:
 vet:
 	go vet ./...
 
+# The budgets, beside OpenThread's host where its programs are: docs/performance.md.
 bench:
-	go test -run '^$$' -bench . -benchmem ./...
+	go run -tags bench ./bench $(BENCHFLAGS)
 
 # The suites against foreign programs, which docs/operations.md names.
 interop:

@@ -1,0 +1,136 @@
+//go:build bench
+
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// namespace is a network namespace with nothing but a loopback interface, and
+// a folder for what its programs leave behind.
+type namespace struct {
+	name, dir string
+}
+
+func newNamespace(name, dir string) (*namespace, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	n := &namespace{name: fmt.Sprintf("%s-%d", name, os.Getpid()), dir: dir}
+	if err := ip("netns", "add", n.name); err != nil {
+		return nil, err
+	}
+	if err := ip("-n", n.name, "link", "set", "lo", "up"); err != nil {
+		n.close()
+		return nil, err
+	}
+	return n, nil
+}
+
+func ip(args ...string) error {
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+func (n *namespace) close() {
+	if err := ip("netns", "del", n.name); err != nil {
+		progress("%v", err)
+	}
+}
+
+// command is a program in the namespace. `ip netns exec` becomes the program:
+// the process is the same.
+func (n *namespace) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command("ip", append([]string{"netns", "exec", n.name, name}, args...)...)
+	cmd.Dir = n.dir
+	return cmd
+}
+
+// listenUDP opens a socket in the namespace.
+func (n *namespace) listenUDP(port uint16) (c *net.UDPConn, err error) {
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	defer home.Close()
+	there, err := os.Open("/run/netns/" + n.name)
+	if err != nil {
+		return nil, err
+	}
+	defer there.Close()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		return nil, fmt.Errorf("setns: %w", err)
+	}
+	c, err = net.ListenUDP("udp6", &net.UDPAddr{Port: int(port)})
+	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+		return nil, errors.Join(err, back) // the thread stays locked, and ends with its goroutine
+	}
+	runtime.UnlockOSThread()
+	return c, err
+}
+
+// sourceTo is the host's address for packets to a node.
+func (n *namespace) sourceTo(a netip.Addr) (netip.Addr, error) {
+	out, err := exec.Command("ip", "-n", n.name, "-6", "-o", "route", "get", a.String()).CombinedOutput()
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("ip route get %v: %w: %s", a, err, out)
+	}
+	_, rest, found := strings.Cut(string(out), " src ")
+	if !found {
+		return netip.Addr{}, fmt.Errorf("no source in %q", out)
+	}
+	return netip.ParseAddr(strings.Fields(rest)[0])
+}
+
+// cpuTime is what a process has used, all its threads, not its children.
+func cpuTime(pid int) (time.Duration, error) {
+	// The clock of another process: its inverted pid over the kind of clock,
+	// 2 being what the scheduler counts.
+	var ts unix.Timespec
+	if err := unix.ClockGettime(int32(^pid)<<3|2, &ts); err != nil {
+		return 0, fmt.Errorf("CPU clock of process %d: %w", pid, err)
+	}
+	return time.Duration(ts.Nano()), nil
+}
+
+// resident is a process's resident memory in bytes.
+func resident(pid int) (int, error) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if v, ok := strings.CutPrefix(s.Text(), "VmRSS:"); ok {
+			kB, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(v, "kB")))
+			return kB << 10, err
+		}
+	}
+	return 0, errors.New("no VmRSS")
+}
+
+// end asks a program to end, and ends it when it does not.
+func end(cmd *exec.Cmd) {
+	if cmd == nil || cmd.Process == nil {
+		return
+	}
+	_ = cmd.Process.Signal(unix.SIGTERM)
+	kill := time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Kill() })
+	_ = cmd.Wait()
+	kill.Stop()
+}
