@@ -17,6 +17,7 @@ const MTU = 1280
 // Errors of sending.
 var (
 	ErrNoSource = errors.New("ip: no source address of that scope")
+	ErrFull     = errors.New("ip: too many datagrams wait")
 	ErrTooLong  = fmt.Errorf("ip: datagram longer than %d bytes", MTU)
 )
 
@@ -79,6 +80,8 @@ type Stack struct {
 	unsecure  map[uint16]int
 	mpl       mpl
 	pings     pings
+	looped    [][]byte
+	looper    *alarm.Timer
 
 	Counters Counters
 	Border   BorderCounters
@@ -87,6 +90,7 @@ type Stack struct {
 // New returns a Stack without addresses.
 func New(cfg Config) *Stack {
 	s := &Stack{cfg: cfg, ports: map[uint16]func(*Datagram){}, unsecure: map[uint16]int{}}
+	s.looper = cfg.Clock.NewTimer(s.deliverLooped)
 	s.mpl.init(s)
 	s.pings.init(s)
 	return s
@@ -112,9 +116,7 @@ func (s *Stack) send(packet []byte, o link.Options, exits func(src, dst netip.Ad
 		return s.sendMulticast(h, packet, o)
 	}
 	if s.Has(h.Dst) {
-		s.deliver(h, packet, link.Info{FromHost: true}, false)
-		finish(o, true)
-		return nil
+		return s.loop(packet, o)
 	}
 	if exits != nil && !h.Dst.IsLinkLocalUnicast() && !s.meshLocal.Contains(h.Dst) && exits(h.Src, h.Dst) {
 		s.leave(h, packet)
@@ -122,6 +124,32 @@ func (s *Stack) send(packet []byte, o link.Options, exits func(src, dst netip.Ad
 		return nil
 	}
 	return s.cfg.Mesh.Send(packet, o)
+}
+
+// maxLooped bounds the datagrams on their way to ourselves.
+const maxLooped = 64
+
+// loop delivers a datagram to ourselves: not at once, because who sends does
+// not expect to be called in the middle of it.
+func (s *Stack) loop(packet []byte, o link.Options) error {
+	if len(s.looped) >= maxLooped {
+		finish(o, false)
+		return ErrFull
+	}
+	s.looped = append(s.looped, packet)
+	s.looper.StartEarlier(0)
+	finish(o, true)
+	return nil
+}
+
+func (s *Stack) deliverLooped() {
+	packets := s.looped
+	s.looped = nil
+	for _, p := range packets {
+		if h, _, err := ipv6.DecodeHeader(p); err == nil {
+			s.deliver(h, p, link.Info{FromHost: true}, false)
+		}
+	}
 }
 
 func finish(o link.Options, ok bool) {

@@ -31,6 +31,7 @@ func TestListIsChecked(t *testing.T) {
 	if err := c.comm.Start(); err != nil {
 		t.Fatal(err)
 	}
+	w.run(0)
 	if c.comm.State() != Active { // our own leader answers at once
 		t.Fatal(c.comm.State())
 	}
