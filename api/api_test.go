@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"gatewayd/gateway"
 	"gatewayd/ieee802154"
 	"gatewayd/internal/simair"
+	"gatewayd/thread/meshcop"
 )
 
 var testEUI64 = ieee802154.ExtAddr{0x18, 0xb4, 0x30, 0, 0, 0, 0, 1}
@@ -329,6 +331,52 @@ func TestJoiners(t *testing.T) {
 	st, err := s.Status(ctx)
 	if err != nil || st.Commissioner != (Commissioner{State: "active", Joiners: 2}) {
 		t.Errorf("%+v, %v", st.Commissioner, err)
+	}
+
+	// Another network has another commissioner, and nobody on its list.
+	if _, err := s.NewDataset(ctx, NewDataset{Name: "other", Channel: 16, Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	st = s.wait(t, "a leader of another network", func(st *Status) bool { return st.Role == "leader" })
+	if st.Network.Name != "other" || st.Commissioner != (Commissioner{State: "disabled"}) || len(st.Routers) != 1 || !st.Routers[0].Self {
+		t.Errorf("status %+v", st)
+	}
+}
+
+func TestPending(t *testing.T) {
+	t.Parallel()
+	s, ctx := serve(t), t.Context()
+	if _, err := s.NewDataset(ctx, NewDataset{Name: "before", Channel: 15}); err != nil {
+		t.Fatal(err)
+	}
+	tlvs, err := s.ExportDataset(ctx, "active")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := hex.DecodeString(tlvs.TLVs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := meshcop.DecodeDataset(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.ActiveTimestamp, d.PendingTimestamp = &meshcop.Timestamp{Seconds: 2}, &meshcop.Timestamp{Seconds: 7}
+	d.NetworkName, d.Delay = "after", new(uint32(300000))
+	tlvs.TLVs = hex.EncodeToString(d.Append(nil))
+	if _, err := s.ImportDataset(ctx, "pending", tlvs); code(err) != http.StatusConflict || !strings.Contains(err.Error(), "leader") {
+		t.Errorf("by who does not lead: %v", err)
+	}
+	s.wait(t, "a leader", func(st *Status) bool { return st.Role == "leader" })
+	if _, err := s.ImportDataset(ctx, "pending", tlvs); err != nil {
+		t.Error(err)
+	}
+	p, err := s.Dataset(ctx, "pending")
+	if err != nil || p.Name != "after" || *p.PendingTimestamp != 7 || p.Delay <= 0 || p.Delay > 300 || p.NetworkKey != "redacted" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if a, err := s.Dataset(ctx, "active"); err != nil || a.Name != "before" {
+		t.Errorf("%+v, %v", a, err)
 	}
 }
 

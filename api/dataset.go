@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"gatewayd/gateway"
 	"gatewayd/radio/spinel"
 	"gatewayd/thread"
 	"gatewayd/thread/meshcop"
@@ -161,7 +162,7 @@ func names(types []meshcop.Type) string {
 func (s *Server) use(r *http.Request, d *meshcop.Dataset, force bool) (any, error) {
 	var failed error
 	err := s.gw.Do(r.Context(), func(n *thread.Node) {
-		if old := n.Datasets().Active(); old != nil && !force && !sameNetwork(old, d) {
+		if old := n.Datasets().Active(); old != nil && !force && !gateway.SameNetwork(old, d) {
 			failed = conflict(fmt.Sprintf("this gateway belongs to the network %q", old.NetworkName),
 				"export its dataset if it is still needed, then say --force (\"force\": true) to leave it")
 			return
@@ -175,12 +176,6 @@ func (s *Server) use(r *http.Request, d *meshcop.Dataset, force bool) (any, erro
 		return nil, err
 	}
 	return DatasetOf(d, false), nil
-}
-
-// sameNetwork reports whether a is an earlier or later dataset of b's network.
-func sameNetwork(a, b *meshcop.Dataset) bool {
-	return a.ExtPANID != nil && b.ExtPANID != nil && *a.ExtPANID == *b.ExtPANID &&
-		a.NetworkKey != nil && b.NetworkKey != nil && *a.NetworkKey == *b.NetworkKey
 }
 
 // usePending makes a dataset the network's pending one. Only the leader can:

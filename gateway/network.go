@@ -6,6 +6,7 @@ import (
 	"gatewayd/radio"
 	"gatewayd/radio/hdlc"
 	"gatewayd/radio/spinel"
+	"gatewayd/thread/joining"
 	"gatewayd/thread/meshcop"
 )
 
@@ -38,14 +39,31 @@ func (g *Gateway) Radio() Radio {
 	return r
 }
 
-// UseDataset leaves the network, if the node is in one, and attaches to that of
-// a complete active dataset, or forms it. Only a function that Do runs may call
-// it.
+// UseDataset attaches to the network of a complete active dataset, or forms it.
+// What is stored of another network is forgotten. Only a function that Do runs
+// may call it.
 func (g *Gateway) UseDataset(d *meshcop.Dataset) error {
+	old := g.node.Datasets().Active()
+	leaving := old != nil && !SameNetwork(old, d)
+	if leaving && g.node.Commissioner().State() != joining.Disabled {
+		if err := g.node.Commissioner().Stop(); err != nil {
+			return err
+		}
+	}
 	g.node.Stop()
+	if leaving {
+		g.node.MLE().Forget()
+	}
 	g.node.SetActiveDataset(d)
 	if err := g.publishPrefix(); err != nil {
 		return err
 	}
 	return g.node.Start()
+}
+
+// SameNetwork reports whether two active datasets are an earlier and a later
+// one of the same network.
+func SameNetwork(a, b *meshcop.Dataset) bool {
+	return a.ExtPANID != nil && b.ExtPANID != nil && *a.ExtPANID == *b.ExtPANID &&
+		a.NetworkKey != nil && b.NetworkKey != nil && *a.NetworkKey == *b.NetworkKey
 }
