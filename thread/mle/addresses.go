@@ -6,7 +6,6 @@ import (
 
 	"gatewayd/ipv6"
 	"gatewayd/lowpan"
-	"gatewayd/thread/ip"
 	"gatewayd/thread/neighbor"
 )
 
@@ -65,8 +64,6 @@ func (m *MLE) compress(a netip.Addr) AddressEntry {
 	}
 	return AddressEntry{Addr: a}
 }
-
-func sameEntries(a, b []AddressEntry) bool { return slices.Equal(a, b) }
 
 // register takes the addresses that a child tells. Unknown contexts are passed
 // over, what is too much is not kept, and an address that another child had
@@ -143,10 +140,4 @@ func (m *MLE) Contexts() lowpan.Contexts {
 		}
 	}
 	return m.contexts
-}
-
-func (m *MLE) addLeaderALOC() {
-	if m.meshLocal.IsValid() {
-		m.cfg.IP.Add(ip.Address{Addr: m.Locator(leaderALOC), Bits: 64, Preferred: true, Locator: true})
-	}
 }

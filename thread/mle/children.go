@@ -224,7 +224,7 @@ func (m *MLE) childAsked(x *rx) {
 		b.response(challenge)
 	}
 	b.source()
-	b.mode1(c.Mode)
+	b.add(TypeMode, byte(c.Mode))
 	b.linkMargin(marginOf(&c.Neighbor))
 	b.leaderData()
 	if hasChallenge {
@@ -246,8 +246,6 @@ func (m *MLE) childAsked(x *rx) {
 	}
 	m.sendTo(ChildUpdateResponse, b, x.ext)
 }
-
-func (b *builder) mode1(mode neighbor.Mode) { b.add(TypeMode, byte(mode)) }
 
 // childAnswered takes a Child Update Response of a child.
 func (m *MLE) childAnswered(x *rx) {

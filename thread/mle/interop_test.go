@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"gatewayd/ieee802154"
 	"gatewayd/radio/medium/udp"
 	"gatewayd/radio/rcp"
 	"gatewayd/sim"
@@ -161,7 +162,7 @@ func ot(t *testing.T, program string, node, port int) *theirs {
 	c := &theirs{t: t, in: in, lines: make(chan string, 10000)}
 	go func() {
 		for s := bufio.NewScanner(out); s.Scan(); {
-			if line := strings.TrimSpace(strings.TrimPrefix(s.Text(), "> ")); !strings.Contains(line, " [N] ") {
+			if line := strings.TrimSpace(strings.TrimPrefix(s.Text(), "> ")); !strings.Contains(line, " [N] ") && !strings.Contains(line, " [W] ") {
 				c.lines <- line
 			}
 		}
@@ -327,6 +328,132 @@ func TestOursOnTheirLeader(t *testing.T) {
 				t.Errorf("after %v", took)
 			}
 			time.Sleep(time.Second)
+			pingBoth(t, r, c)
+		})
+	}
+}
+
+// Three routers, one of them ours: whoever leads, when the leader dies the
+// others agree on another one.
+func TestLeaderDiesAmongTheirs(t *testing.T) {
+	const timeout = 15 // s
+	for i, oursLeads := range []bool{false, true} {
+		t.Run(map[bool]string{false: "theirs", true: "ours"}[oursLeads], func(t *testing.T) {
+			port := 150 + i
+			d := newDataset(t)
+			fast := func(n *thread.Node) { n.MLE().Tuning.LeaderTimeout = timeout * time.Second }
+			r := newReal(t, 1, port, rdn)
+			r.call(fast)
+			a, b := ot(t, "ot-cli-ftd", 2, port), ot(t, "ot-cli-ftd", 3, port)
+			more := []string{"routerselectionjitter 2", fmt.Sprint("networkidtimeout ", timeout)}
+			if oursLeads {
+				r.start(d)
+				r.await("ours leads", 10*time.Second, func(n *thread.Node) bool { return n.MLE().Role() == mle.Leader })
+				a.start(d, more...)
+			} else {
+				a.start(d, more...)
+				a.await("theirs leads", 10*time.Second, "state", "leader")
+				r.start(d)
+				r.await("ours is a router", 20*time.Second, func(n *thread.Node) bool { return n.MLE().Router() })
+			}
+			b.start(d, more...)
+			b.await("b is a router", 20*time.Second, "state", "router")
+			time.Sleep(10 * time.Second)
+			pingBoth(t, r, b)
+			partition := func() (id string) {
+				r.call(func(n *thread.Node) {
+					if n.MLE().Attached() {
+						id = fmt.Sprint(n.MLE().Partition())
+					}
+				})
+				return id
+			}
+			old := partition()
+			if oursLeads {
+				r.end()
+				a.await("another leader", 3*timeout*time.Second, "state", "leader", "router")
+				agreed := func() bool {
+					x, y := a.ask("partitionid"), b.ask("partitionid")
+					return x == y && x != old
+				}
+				for end := time.Now().Add(4 * timeout * time.Second); !agreed(); time.Sleep(200 * time.Millisecond) {
+					if time.Now().After(end) {
+						t.Fatal("they do not agree")
+					}
+				}
+				// Back, it finds that it is not needed any more as leader.
+				r.run(t)
+				r.call(func(n *thread.Node) {
+					fast(n)
+					n.MLE().Tuning.SelectionJitter = 2 * time.Second
+					n.InterfaceUp()
+					if err := n.Start(); err != nil {
+						t.Error(err)
+					}
+				})
+				r.await("ours is back", time.Minute, func(n *thread.Node) bool {
+					return n.MLE().Attached() && n.MLE().Role() != mle.Leader
+				})
+			} else {
+				a.ask("thread stop")
+				took := time.Now()
+				for end := time.Now().Add(5 * timeout * time.Second); ; time.Sleep(200 * time.Millisecond) {
+					if p := partition(); p != "" && p != old && p == b.ask("partitionid") {
+						break
+					}
+					if time.Now().After(end) {
+						t.Fatal("no agreement on another leader")
+					}
+				}
+				t.Logf("another leader after %v", time.Since(took))
+			}
+			time.Sleep(15 * time.Second)
+			pingBoth(t, r, b)
+		})
+	}
+}
+
+// Two partitions, one led by theirs and one by ours, merge either way.
+func TestMergeWithTheirs(t *testing.T) {
+	for i, heavier := range []string{"theirs", "ours"} {
+		t.Run(heavier, func(t *testing.T) {
+			port := 155 + i
+			d := newDataset(t)
+			r := newReal(t, 1, port, rdn)
+			c := ot(t, "ot-cli-ftd", 2, port)
+			// Started together, neither hears the other in time.
+			weight := "60"
+			if heavier == "theirs" {
+				weight = "70"
+			}
+			deaf := func(on bool) {
+				r.call(func(n *thread.Node) {
+					n.MAC().Filter = nil
+					if on {
+						n.MAC().Filter = func(ieee802154.ExtAddr, int8) (int8, bool) { return 0, false }
+					}
+				})
+			}
+			deaf(true)
+			r.start(d)
+			ext := ""
+			r.call(func(n *thread.Node) { ext = n.MAC().Ext().String() })
+			c.ask("macfilter addr denylist")
+			c.ask("macfilter addr add " + ext)
+			c.start(d, "leaderweight "+weight, "routerselectionjitter 2")
+			r.await("ours leads", 10*time.Second, func(n *thread.Node) bool { return n.MLE().Role() == mle.Leader })
+			c.await("theirs leads", 10*time.Second, "state", "leader")
+			c.ask("macfilter addr clear")
+			c.ask("macfilter addr disable")
+			deaf(false)
+			began := time.Now()
+			if heavier == "theirs" {
+				r.await("ours joins", time.Minute, func(n *thread.Node) bool { return n.MLE().Attached() && n.MLE().Role() != mle.Leader })
+			} else {
+				c.await("theirs joins", time.Minute, "state", "child", "router")
+			}
+			t.Logf("merged after %v", time.Since(began))
+			time.Sleep(8 * time.Second)
 			pingBoth(t, r, c)
 		})
 	}

@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// A leader that had no other router is asked for by nobody: it makes sure
-	// quickly. Answers to a group come within a second.
+	// A leader is missed, so it makes sure quickly: answers to a group come
+	// within a second. If it had no other router nobody can answer.
 	aloneTries  = 3
-	aloneWait   = 1500 * time.Millisecond
+	leaderWait  = 1500 * time.Millisecond
 	routerTries = 3
 	leaderTries = 6
 	// criticalChildren make a router worth as many tries as a leader.
@@ -25,6 +25,7 @@ const (
 // restoring is the way back into the stored role of a router or leader.
 type restoring struct {
 	active    bool
+	leader    bool
 	alone     bool // a leader without other routers: it leads again if nobody answers
 	tries     int  // left
 	challenge Challenge
@@ -83,7 +84,7 @@ func (m *MLE) restoreChildren(router uint16) {
 func (m *MLE) startRestoring(n NetworkInfo) {
 	r := restoring{active: true, tries: routerTries}
 	if n.Role == Leader {
-		r.tries, r.alone = leaderTries, n.Alone
+		r.tries, r.leader, r.alone = leaderTries, true, n.Alone
 		if n.Alone {
 			r.tries = aloneTries
 		}
@@ -109,8 +110,8 @@ func (m *MLE) restoreTimer() {
 	r.tries--
 	m.sendRestoreRequest()
 	switch {
-	case r.alone:
-		m.attach.timer.Start(aloneWait)
+	case r.leader:
+		m.attach.timer.Start(leaderWait)
 	case r.tries == 0:
 		m.attach.timer.Start(restoreLast)
 	default:
