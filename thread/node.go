@@ -125,10 +125,12 @@ func New(cfg Config, now time.Time) *Node {
 	n.ip = ip.New(ip.Config{Clock: &n.clock, Rand: n.rand, Mesh: n.mesh, Host: cfg.Host,
 		Router:  func() bool { return n.mle.Role() >= mle.Router },
 		RLOC16:  func() uint16 { return n.mle.RLOC16() },
-		Reaches: n.reaches, Exits: n.exits, WantsCopy: n.wantsCopy, Changed: func() { n.mle.AddressesChanged(); n.changed() }})
+		Reaches: n.reaches, Exits: n.exits, WantsCopy: n.wantsCopy,
+		Unreachable: func(dst netip.Addr) { n.addr.Forget(dst) }, Changed: func() { n.mle.AddressesChanged(); n.changed() }})
 	n.tmf = tmf.New(tmf.Config{Clock: &n.clock, Rand: n.rand, IP: n.ip, MeshLocal: n.meshLocal})
 	n.addr = addr.New(addr.Config{Clock: &n.clock, TMF: n.tmf, IP: n.ip, Table: &n.table,
 		RLOC: n.RLOC, MLEID: n.MLEID, Router: func() bool { return n.mle.Role() >= mle.Router },
+		Routable:           n.routable,
 		Resolved:           n.mesh.Resolved,
 		RemoveChildAddress: n.removeChildAddress,
 		Duplicate:          n.duplicateAddress})

@@ -3,6 +3,7 @@ package thread
 import (
 	"net/netip"
 
+	"gatewayd/ieee802154"
 	"gatewayd/lowpan"
 	"gatewayd/thread/addr"
 	"gatewayd/thread/ip"
@@ -113,7 +114,49 @@ func (r routes) Contexts() lowpan.Contexts { return r.n.mle.Contexts() }
 
 // Unroutable implements mesh.Routes: a frame that we cannot send on is a sign
 // of a route that is not what it was.
-func (r routes) Unroutable(_, dst uint16) { r.n.mle.RouteFailed(dst) }
+func (r routes) Unroutable(dst uint16) { r.n.mle.RouteFailed(dst) }
+
+// Reachable implements mesh.Routes. Who is not on the mesh may be behind us.
+func (r routes) Reachable(rloc16 uint16, dst netip.Addr) bool {
+	n := r.n
+	if rloc16 == n.mle.RLOC16() {
+		return n.ip.Has(dst) || n.mle.Router() && n.isNeighbor(dst) || !n.meshLocal(dst) && !n.mle.NetData().IsOnMesh(dst)
+	}
+	return n.routable(rloc16)
+}
+
+// routable reports whether there is a way to another node.
+func (n *Node) routable(rloc16 uint16) bool {
+	own := n.mle.RLOC16()
+	switch {
+	case rloc16 == own:
+		return false
+	case !n.mle.Router():
+		return true
+	case neighbor.RouterID(rloc16) == neighbor.RouterID(own):
+		return n.table.ChildByRLOC16(rloc16) != nil
+	}
+	_, ok := n.mle.NextHop(rloc16)
+	return ok
+}
+
+// isNeighbor reports whether an address is that of a child, or a neighbour's
+// locator.
+func (n *Node) isNeighbor(a netip.Addr) bool {
+	if rloc16, ok := n.locator(a); ok {
+		return n.table.Find(ieee802154.ShortAddr(rloc16)) != nil
+	}
+	return n.table.ChildByAddress(a) != nil
+}
+
+// Unreachable implements mesh.Routes: by ICMPv6 (RFC 4443 Section 3.1), at
+// which the mesh node forgets what it believed.
+func (r routes) Unreachable(src uint16, packet []byte) {
+	n := r.n
+	if at, ok := n.ip.SourceFor(n.mle.Locator(src)); ok {
+		n.ip.SendUnreachable(at, n.mle.Locator(src), packet)
+	}
+}
 
 // Heard implements mesh.Routes: only datagrams for us or a child teach.
 func (r routes) Heard(src netip.Addr, rloc16 uint16, dst netip.Addr) {

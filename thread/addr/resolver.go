@@ -62,6 +62,8 @@ type Config struct {
 	RLOC, MLEID func() netip.Addr
 	// Router reports whether the node is a router and answers for children.
 	Router func() bool
+	// Routable reports whether there is a way to an RLOC16.
+	Routable func(rloc16 uint16) bool
 	// Resolved is called when an address that was Pending has been found or
 	// given up.
 	Resolved func(target netip.Addr, ok bool)
@@ -118,6 +120,10 @@ func (r *Resolver) Resolve(target netip.Addr) (rloc16 uint16, s State) {
 	}
 	r.use++
 	e.used = r.use
+	if e.known() && !now.Before(e.Until) && !r.cfg.Routable(e.RLOC16) {
+		// It was there, and there is nowhere now.
+		e.Kind, e.Until, e.retry = Query, time.Time{}, firstRetry
+	}
 	switch e.Kind {
 	case Cached:
 		return e.RLOC16, Known
@@ -233,7 +239,8 @@ func (r *Resolver) ForgetNode(rloc16 uint16) {
 	r.entries = slices.DeleteFunc(r.entries, func(e *Entry) bool { return e.known() && e.RLOC16 == rloc16 })
 }
 
-// Forget forgets one address, as when it turned out to be elsewhere.
+// Forget forgets one address, as when it turned out to be elsewhere or a router
+// said that it cannot be reached where we believe it.
 func (r *Resolver) Forget(target netip.Addr) {
 	r.entries = slices.DeleteFunc(r.entries, func(e *Entry) bool { return e.known() && e.Target == target })
 }

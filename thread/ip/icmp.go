@@ -154,8 +154,43 @@ func (s *Stack) deliverICMP(h ipv6.Header, b []byte) bool {
 			p.answered(h, e)
 			return true
 		}
+	case ipv6.ICMPDstUnreachable:
+		if m.Code == ipv6.UnreachNoRoute {
+			s.unreachable(m.Body)
+		}
 	}
 	return false
+}
+
+// unreachable tells of a datagram of ours that found no way.
+func (s *Stack) unreachable(body []byte) {
+	e, err := ipv6.DecodeErrorBody(body)
+	if err != nil || len(e.Invoking) < ipv6.HeaderLen || s.cfg.Unreachable == nil {
+		return
+	}
+	src := netip.AddrFrom16([16]byte(e.Invoking[8:24]))
+	if s.Has(src) || s.cfg.Router() { // or a child's, for which we looked
+		s.cfg.Unreachable(netip.AddrFrom16([16]byte(e.Invoking[24:40])))
+	}
+}
+
+// unreachableGap is how far apart ICMPv6 errors of ours are at least (RFC 4443
+// Section 2.4 (f)).
+const unreachableGap = 20 * time.Millisecond
+
+// SendUnreachable tells to that there is no route for a datagram of which
+// packet is the beginning (RFC 4443 Section 3.1).
+func (s *Stack) SendUnreachable(src, to netip.Addr, packet []byte) {
+	if len(packet) < ipv6.HeaderLen || packet[24] == 0xff || s.cfg.Clock.Now().Before(s.nextError) {
+		return
+	}
+	if proto, off, err := ipv6.Transport(packet); err == nil && proto == ipv6.ProtoICMPv6 && len(packet) > off && packet[off] < 128 {
+		return // no errors about errors
+	}
+	s.nextError = s.cfg.Clock.Now().Add(unreachableGap)
+	h := ipv6.Header{Src: src, Dst: to, HopLimit: defaultHopLimit}
+	_ = s.Send(ipv6.AppendICMPPacket(nil, h, ipv6.ICMPDstUnreachable, ipv6.UnreachNoRoute,
+		ipv6.ErrorBody{Invoking: packet}.Append(nil)), link.Options{Priority: link.Net})
 }
 
 func (s *Stack) answerEcho(h ipv6.Header, body []byte) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"time"
 
 	"gatewayd/alarm"
 	"gatewayd/ipv6"
@@ -48,6 +49,9 @@ type Config struct {
 	// WantsCopy reports whether a sleepy child listens to a group that is
 	// wider than the realm.
 	WantsCopy func(group netip.Addr) bool
+	// Unreachable is told of a destination to which a router of the mesh knew
+	// no way. It may be nil.
+	Unreachable func(dst netip.Addr)
 	// Changed is called when addresses or groups are others than before.
 	Changed func()
 }
@@ -80,6 +84,7 @@ type Stack struct {
 	unsecure  map[uint16]int
 	mpl       mpl
 	pings     pings
+	nextError time.Time // when an ICMPv6 error may be sent again
 	looped    [][]byte
 	looper    *alarm.Timer
 

@@ -40,9 +40,16 @@ type Routes interface {
 	EveryGroup(g netip.Addr) bool
 	// Contexts are the 6LoWPAN contexts of the network.
 	Contexts() lowpan.Contexts
-	// Unroutable is told of a frame that could not be forwarded: no way from
-	// here to dst, for the mesh node src.
-	Unroutable(src, dst uint16)
+	// Unroutable is told of a frame that could not be forwarded to dst: its
+	// next hop would have been where it came from.
+	Unroutable(dst uint16)
+	// Reachable reports whether a datagram for dst that goes to a mesh node is
+	// right there: the node is one that can be reached and, if it is this one,
+	// has the address or a neighbour with it.
+	Reachable(rloc16 uint16, dst netip.Addr) bool
+	// Unreachable tells the mesh node src that its datagram, of which packet
+	// is the beginning, went to a place where it is not reachable.
+	Unreachable(src uint16, packet []byte)
 	// Heard is told the mesh address a secured unicast datagram came from.
 	Heard(src netip.Addr, rloc16 uint16, dst netip.Addr)
 }

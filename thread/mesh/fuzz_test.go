@@ -46,7 +46,9 @@ func (w *world) Clock(time.Time) (uint64, bool)             { return 0, false }
 func (w *world) Router() bool                               { return true }
 func (w *world) EveryGroup(g netip.Addr) bool               { return g == ipv6.AllNodesRealm }
 func (w *world) Contexts() lowpan.Contexts                  { return contexts }
-func (w *world) Unroutable(uint16, uint16)                  {}
+func (w *world) Unroutable(uint16)                          {}
+func (w *world) Reachable(uint16, netip.Addr) bool          { return true }
+func (w *world) Unreachable(uint16, []byte)                 {}
 func (w *world) Heard(netip.Addr, uint16, netip.Addr)       {}
 func (w *world) Locate(_, dst netip.Addr) (rloc16 uint16, v Verdict) {
 	switch b := dst.As16(); b[15] & 3 {

@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -53,9 +54,24 @@ func (f *Forwarder) up(packet []byte, info link.Info) {
 	if info.Secured && info.Src.Mode == ieee802154.AddrShort {
 		if h, _, err := ipv6.DecodeHeader(packet); err == nil && !h.Dst.IsMulticast() && !h.Src.IsLinkLocalUnicast() {
 			f.cfg.Routes.Heard(h.Src, info.Src.Short, h.Dst)
+			f.checkPlace(info, h, packet)
 		}
 	}
 	f.cfg.Handler.Receive(packet, info)
+}
+
+// checkPlace tells who believes a datagram's destination to be here that it is
+// not. A minimal child believes nothing: all it sends goes by its parent.
+func (f *Forwarder) checkPlace(info link.Info, h ipv6.Header, packet []byte) {
+	if info.Dst.Mode != ieee802154.AddrShort || info.Dst.IsBroadcast() || h.Dst.IsLinkLocalUnicast() {
+		return
+	}
+	if c := f.cfg.Table.ChildByRLOC16(info.Src.Short); c != nil && !c.Mode.FullThread() {
+		return
+	}
+	if !f.cfg.Routes.Reachable(info.Dst.Short, h.Dst) {
+		f.cfg.Routes.Unreachable(info.Src.Short, packet)
+	}
 }
 
 func (f *Forwarder) expireFragments() {
@@ -83,22 +99,51 @@ func (f *Forwarder) receiveMesh(b []byte, r *mac.Received) {
 		f.receiveLowpan(rest, info)
 		return
 	}
-	if !f.cfg.Routes.Router() || h.HopsLeft <= 1 {
+	if !f.cfg.Routes.Router() || h.HopsLeft == 0 {
 		f.Counters.NotForwarded++
 		return
 	}
 	h.HopsLeft--
 	hop, ok := f.cfg.Routes.NextHop(h.Dst)
-	if !ok || hop == r.Frame.Src.Short {
-		// No way on, or back where it came from.
+	if ok && hop == r.Frame.Src.Short { // back where it came from
+		f.cfg.Routes.Unroutable(h.Dst)
+		ok = false
+	}
+	if head, known := f.head(h, rest); known && (!ok || !f.cfg.Routes.Reachable(h.Dst, dstOf(head))) {
+		f.cfg.Routes.Unreachable(h.Src, head)
+		ok = false
+	}
+	if !ok {
 		f.Counters.NotForwarded++
-		f.cfg.Routes.Unroutable(h.Src, h.Dst)
 		return
 	}
 	f.Counters.Forwarded++
 	_ = f.enqueue(&message{forward: true, mesh: h, packet: rest,
 		opts: link.Options{Priority: f.forwardPriority(h, rest)}})
 }
+
+// head is the beginning of an IPv6 datagram, header included: what its first
+// fragment has of it, or all. It is valid until the next call.
+func (f *Forwarder) head(h lowpan.MeshHeader, b []byte) ([]byte, bool) {
+	size := 0
+	if lowpan.IsFrag(b) {
+		fh, rest, err := lowpan.DecodeFrag(b)
+		if err != nil || !lowpan.IsFrag1(b) {
+			return nil, false
+		}
+		b, size = rest, int(fh.Size)
+	}
+	out, n, err := lowpan.Decompress(f.scratch[:0], b, ieee802154.ShortAddr(h.Src), ieee802154.ShortAddr(h.Dst),
+		f.cfg.Routes.Contexts(), size)
+	if err != nil || len(out) < ipv6.HeaderLen {
+		return nil, false
+	}
+	f.scratch = append(out, b[n:]...)
+	return f.scratch, true
+}
+
+// dstOf is the destination in an IPv6 header.
+func dstOf(packet []byte) netip.Addr { return netip.AddrFrom16([16]byte(packet[24:])) }
 
 // forMinimalChild reports whether an RLOC16 is that of a child of ours that is
 // no full Thread device: its datagrams pass through our IPv6 layer.
@@ -156,13 +201,10 @@ func (f *Forwarder) forwardPriority(h lowpan.MeshHeader, b []byte) link.Priority
 }
 
 func (f *Forwarder) classOf(h lowpan.MeshHeader, b []byte) link.Priority {
-	f.scratch = f.scratch[:0]
-	out, _, err := lowpan.Decompress(f.scratch, b, ieee802154.ShortAddr(h.Src), ieee802154.ShortAddr(h.Dst),
-		f.cfg.Routes.Contexts(), len(b)+ipv6.HeaderLen)
-	if err != nil || len(out) < ipv6.HeaderLen {
+	out, known := f.head(h, b)
+	if !known {
 		return link.Normal
 	}
-	f.scratch = out
 	switch (out[0]<<4 | out[1]>>4) >> 5 {
 	case 1, 2:
 		return link.Low
