@@ -164,14 +164,14 @@ func seed(r io.Reader) (s [32]byte) {
 // macSide passes the MAC's calls to the forwarder, which is made after it.
 type macSide struct{ n *Node }
 
-func (m macSide) NextDirect(f *mac.Frame) bool     { return m.n.mesh.NextDirect(f) }
-func (m macSide) DirectSent(f *mac.Frame, ok bool) { m.n.mesh.DirectSent(f, ok) }
-func (m macSide) FrameReceived(r *mac.Received)    { m.n.mesh.FrameReceived(r) }
-func (m macSide) Polled(c *neighbor.Child)         { m.n.mesh.Polled(c) }
-func (m macSide) LinkFailed(x *neighbor.Neighbor)  { m.n.mesh.LinkFailed(x) }
-func (m macSide) PollSent(ok, pending bool)        { m.n.mesh.PollSent(ok, pending) }
-func (m macSide) RadioUp(i radio.Info)             { m.n.mesh.RadioUp(i) }
-func (m macSide) RadioDown()                       { m.n.mesh.RadioDown() }
+func (m macSide) NextDirect(f *mac.Frame) bool         { return m.n.mesh.NextDirect(f) }
+func (m macSide) DirectSent(f *mac.Frame, ok bool)     { m.n.mesh.DirectSent(f, ok) }
+func (m macSide) FrameReceived(r *mac.Received)        { m.n.mesh.FrameReceived(r) }
+func (m macSide) Polled(c *neighbor.Child, short bool) { m.n.mesh.Polled(c, short) }
+func (m macSide) LinkFailed(x *neighbor.Neighbor)      { m.n.mesh.LinkFailed(x) }
+func (m macSide) PollSent(ok, pending bool)            { m.n.mesh.PollSent(ok, pending) }
+func (m macSide) RadioUp(i radio.Info)                 { m.n.mesh.RadioUp(i) }
+func (m macSide) RadioDown()                           { m.n.mesh.RadioDown() }
 func (m macSide) NextIndirect(c *neighbor.Child, f *mac.Frame) bool {
 	return m.n.mesh.NextIndirect(c, f)
 }

@@ -39,8 +39,9 @@ type Handler interface {
 	// FrameReceived takes a data frame that passed all checks. The frame may
 	// be kept.
 	FrameReceived(r *Received)
-	// Polled reports that a sleepy child was heard from by a data request.
-	Polled(c *neighbor.Child)
+	// Polled reports that a sleepy child was heard from by a data request, and
+	// whether under its short address.
+	Polled(c *neighbor.Child, short bool)
 	// LinkFailed reports a unicast frame that was not acknowledged, with the
 	// count of such failures in a row.
 	LinkFailed(n *neighbor.Neighbor)

@@ -60,7 +60,7 @@ func (r *rig) NextDirect(f *Frame) bool                         { return pop(&r.
 func (r *rig) NextIndirect(_ *neighbor.Child, f *Frame) bool    { return pop(&r.indirect, f) }
 func (r *rig) DirectSent(_ *Frame, ok bool)                     { r.sent = append(r.sent, ok) }
 func (r *rig) FrameReceived(f *Received)                        { r.got = append(r.got, f) }
-func (r *rig) Polled(*neighbor.Child)                           { r.polled++ }
+func (r *rig) Polled(*neighbor.Child, bool)                     { r.polled++ }
 func (r *rig) LinkFailed(*neighbor.Neighbor)                    { r.failed++ }
 func (r *rig) PollSent(ok, _ bool)                              { r.pollOK = append(r.pollOK, ok) }
 func (r *rig) RadioUp(radio.Info)                               {}

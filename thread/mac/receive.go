@@ -279,7 +279,7 @@ func (m *MAC) dataRequest(r *Received, pending bool) {
 		return
 	}
 	c.Failures = 0
-	m.cfg.Handler.Polled(c)
+	m.cfg.Handler.Polled(c, r.Frame.Src.Mode == ieee802154.AddrShort)
 	if !pending {
 		return
 	}

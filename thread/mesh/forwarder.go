@@ -348,5 +348,11 @@ func (f *Forwarder) LinkFailed(n *neighbor.Neighbor) { f.cfg.LinkFailed(n) }
 // PollSent implements mac.Handler.
 func (f *Forwarder) PollSent(ok, pending bool) { f.cfg.PollSent(ok, pending) }
 
-// Polled implements mac.Handler.
-func (f *Forwarder) Polled(c *neighbor.Child) { f.cfg.Polled(c) }
+// Polled implements mac.Handler. A child that polls under its short address has
+// its Child ID Response, even if the acknowledgement of that was lost.
+func (f *Forwarder) Polled(c *neighbor.Child, short bool) {
+	if short && c.State == neighbor.Valid {
+		f.ChildAddressed(c, true)
+	}
+	f.cfg.Polled(c)
+}
