@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"gatewayd/api"
 )
 
@@ -95,15 +93,6 @@ func (o *otDaemon) stop() {
 	}
 	end(o.cmd)
 	o.conn, o.cmd = nil, nil
-	// Its co-processor has the lock open until it notices that it is alone.
-	_ = eventually(5*time.Second, func() error {
-		lock, err := os.Open("/run/openthread-" + ifname + ".lock")
-		if err != nil {
-			return err
-		}
-		defer lock.Close()
-		return unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	})
 }
 
 func (o *otDaemon) pid() int { return o.cmd.Process.Pid }

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -124,13 +125,47 @@ func resident(pid int) (int, error) {
 	return 0, errors.New("no VmRSS")
 }
 
-// end asks a program to end, and ends it when it does not.
+// end asks a program to end, ends it when it does not, and waits for its
+// children, which notice a moment later: a co-processor that is still there has
+// the address of the next one.
 func end(cmd *exec.Cmd) {
 	if cmd == nil || cmd.Process == nil {
 		return
 	}
+	left := children(cmd.Process.Pid)
 	_ = cmd.Process.Signal(unix.SIGTERM)
 	kill := time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Kill() })
 	_ = cmd.Wait()
 	kill.Stop()
+	for _, pid := range left {
+		if err := eventually(5*time.Second, func() error { return ended(pid) }); err != nil {
+			progress("%v", err)
+		}
+	}
+}
+
+// children are the processes that a process has started.
+func children(pid int) (pids []int) {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, l := range lists {
+		b, _ := os.ReadFile(l)
+		for _, f := range strings.Fields(string(b)) {
+			if n, err := strconv.Atoi(f); err == nil {
+				pids = append(pids, n)
+			}
+		}
+	}
+	return pids
+}
+
+// ended is nil when a process is no more, or only its name is left.
+func ended(pid int) error {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil
+	}
+	if _, rest, ok := strings.Cut(string(b), ") "); ok && strings.HasPrefix(rest, "Z") {
+		return nil
+	}
+	return fmt.Errorf("process %d is still there", pid)
 }
