@@ -17,7 +17,7 @@ func ipAddr(c *CLI, args []string) error {
 	s := c.node.IP()
 	switch word(args, 0) {
 	case "":
-		for _, a := range s.Addresses() {
+		for _, a := range slices.Backward(s.Addresses()) { // the newest first
 			more := ""
 			if verbose {
 				more = fmt.Sprintf(" origin:%s plen:%d preferred:%d valid:1", a.Origin, a.Bits, bit(a.Preferred))

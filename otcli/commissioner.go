@@ -48,7 +48,7 @@ var progressWords = map[joining.Progress]string{
 // JoinerChanged shows how far a joiner got. It is meant for thread.Config.
 func (c *CLI) JoinerChanged(e joining.Entry) {
 	w, ok := progressWords[e.Progress]
-	if !ok {
+	if !ok || c.node.Commissioner().State() != joining.Active {
 		return
 	}
 	id := ""

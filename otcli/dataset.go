@@ -24,7 +24,13 @@ func datasetCommand(c *CLI, args []string) error {
 			}
 			return nil
 		}
-		return f.set(c, &c.dataset, &wordList{args[1:]})
+		// A PSKc is derived for the node's network, not for that in the buffer.
+		var d meshcop.Dataset
+		if err := f.set(c, &d, &wordList{args[1:]}); err != nil {
+			return err
+		}
+		c.dataset.Merge(&d)
+		return nil
 	}
 	return dispatch(c, datasetCommands(), args)
 }

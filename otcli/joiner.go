@@ -5,6 +5,7 @@ import (
 
 	"gatewayd/thread/joining"
 	"gatewayd/thread/meshcop"
+	"gatewayd/thread/mle"
 )
 
 func joinerCommands() []command {
@@ -24,6 +25,9 @@ func joinerCommands() []command {
 func joinerStart(c *CLI, args []string) error {
 	if len(args) == 0 {
 		return InvalidArgs
+	}
+	if !c.node.Up() || c.node.MLE().Role() != mle.Disabled {
+		return InvalidState
 	}
 	pskd, err := joining.ParsePSKd(args[0])
 	if err != nil {

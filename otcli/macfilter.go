@@ -44,7 +44,7 @@ func (f *macFilter) accept(ext ieee802154.ExtAddr, rssi int8) (int8, bool) {
 }
 
 // RSSI that stands for a link quality, over the noise floor in dB, OpenThread's.
-var qualityMargins = [...]int{0, 3, 11, 21}
+var qualityMargins = [...]int{0, 5, 15, 50}
 
 // quality is the link quality of an RSSI.
 func (c *CLI) quality(rssi int8) uint8 {

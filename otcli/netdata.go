@@ -1,6 +1,7 @@
 package otcli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -12,13 +13,22 @@ func netdataCommands() []command {
 	return []command{
 		{"full", netdataFull},
 		{"length", show(func(c *CLI) string { return fmt.Sprint(c.node.MLE().NetData().Len()) })},
-		{"register", func(c *CLI, _ []string) error {
-			c.node.RegisterLocalData()
-			return nil
-		}},
+		{"register", netdataRegister},
 		{"show", netdataShow},
 		{"steeringdata", steeringData},
 	}
+}
+
+// netdataRegister tells the leader what this node serves.
+func netdataRegister(c *CLI, _ []string) error {
+	m := c.node.MLE()
+	// What there is with what we serve, merged as the leader will do it.
+	l := netdata.RestoreLeader(c.now(), m.NetData().Clone(), 0, 0, func(uint8) bool { return true })
+	if _, err := l.Register(c.now(), m.RLOC16(), c.localData()); errors.Is(err, netdata.ErrFull) {
+		c.NetDataFull()
+	}
+	c.node.RegisterLocalData()
+	return nil
 }
 
 // NetDataFull notes that network data did not fit: what this node wants to
@@ -182,25 +192,26 @@ func steeringData(c *CLI, args []string) error {
 	if word(args, 0) != "check" {
 		return InvalidArgs
 	}
-	s := c.node.Commissioning().SteeringData()
 	if word(args, 1) == "" {
 		return InvalidArgs
 	}
+	s := c.node.Commissioning().SteeringData()
 	d, is, err := parseDiscerner(args[1])
 	if err != nil {
 		return err
 	}
-	found := false
-	if is {
-		found = s != nil && s.ContainsDiscerner(d)
-	} else {
+	found := func() bool { return s.ContainsDiscerner(d) }
+	if !is {
 		e, err := parseExt(args[1])
 		if err != nil {
 			return err
 		}
-		found = s != nil && s.Contains(meshcop.JoinerID(e))
+		found = func() bool { return s.Contains(meshcop.JoinerID(e)) }
 	}
-	if !found {
+	switch {
+	case s == nil:
+		return InvalidState
+	case !found():
 		return NotFound
 	}
 	return nil

@@ -87,9 +87,6 @@ func (c *CLI) parsePing(w *wordList) (*ip.Ping, error) {
 		if p.Src, err = parseAddr(w.next()); err != nil {
 			return nil, err
 		}
-		if !c.node.IP().Has(p.Src) {
-			return nil, InvalidArgs
-		}
 	}
 	if w.peek() == "-m" {
 		w.next()

@@ -184,11 +184,11 @@ func (c *CLI) derivePSKc(passphrase string, d *meshcop.Dataset) (meshcop.Key, er
 func extAddr(c *CLI) string { return c.node.MAC().Ext().String() }
 
 func setExtAddr(c *CLI, value string) error {
-	if err := c.disabled(); err != nil {
-		return err
-	}
 	e, err := parseExt(value)
 	if err != nil {
+		return err
+	}
+	if err := c.disabled(); err != nil {
 		return err
 	}
 	c.node.SetExtAddress(e, true)

@@ -101,17 +101,16 @@ type peer struct {
 	child bool
 }
 
-// neighbors are the children, then the routers; of a child its parent.
+// neighbors are the children, then the routers; of a child that is a full
+// Thread device its parent.
 func (c *CLI) neighbors() []peer {
 	var out []peer
 	for _, x := range c.children() {
 		out = append(out, peer{&x.Neighbor, true})
 	}
 	t := c.node.Table()
-	if !c.node.MLE().Router() {
-		if t.Parent.State == neighbor.Valid {
-			out = append(out, peer{&t.Parent.Neighbor, false})
-		}
+	if m := c.node.MLE(); !m.Router() && m.Mode().FullThread() && t.Parent.State == neighbor.Valid {
+		out = append(out, peer{&t.Parent.Neighbor, false})
 	}
 	for _, r := range t.Routers {
 		if r != nil && r.State == neighbor.Valid && (len(out) == 0 || r.Ext != out[0].Ext) {

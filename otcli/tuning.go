@@ -60,9 +60,6 @@ func setDowngradeThreshold(c *CLI, v uint64) error {
 func selectionJitter(c *CLI) uint64 { return uint64(c.node.MLE().Tuning.SelectionJitter / time.Second) }
 
 func setSelectionJitter(c *CLI, v uint64) error {
-	if v == 0 {
-		return InvalidArgs
-	}
 	c.node.MLE().Tuning.SelectionJitter = duration(v, time.Second)
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"gatewayd/radio/medium"
 	"gatewayd/radio/rcp"
 	"gatewayd/thread"
+	"gatewayd/thread/joining"
 	"gatewayd/thread/neighbor"
 )
 
@@ -36,11 +37,14 @@ type Config struct {
 	// Spinel puts a Spinel link and a co-processor between the node and air.
 	Spinel bool
 	// EUI64 is the radio's; zero is one made of the node's number.
-	EUI64       ieee802154.ExtAddr
-	Host        func(packet []byte)
-	Log         func(thread.Event)
-	MaxChildren int
-	Power       int8 // of its radio, dBm
+	EUI64 ieee802154.ExtAddr
+	Host  func(packet []byte)
+	Log   func(thread.Event)
+	// JoinerChanged and CommissionerChanged are thread.Config's.
+	JoinerChanged       func(joining.Entry)
+	CommissionerChanged func(joining.CommissionerState, error)
+	MaxChildren         int
+	Power               int8 // of its radio, dBm
 }
 
 // Place is where a node is, in metres.
@@ -171,7 +175,8 @@ func (n *Node) Restart() {
 	n.life++
 	n.alive = true
 	now := n.w.clock.Now()
-	cfg := thread.Config{Rand: n.source(nodeStream), Store: &n.Store, Host: n.cfg.Host, Log: n.cfg.Log, MaxChildren: n.cfg.MaxChildren}
+	cfg := thread.Config{Rand: n.source(nodeStream), Store: &n.Store, Host: n.cfg.Host, Log: n.cfg.Log, MaxChildren: n.cfg.MaxChildren,
+		JoinerChanged: n.cfg.JoinerChanged, CommissionerChanged: n.cfg.CommissionerChanged}
 	switch n.cfg.Kind {
 	case MTD:
 		cfg.Mode, cfg.MinimalOnly = new(neighbor.ModeRxOnWhenIdle|neighbor.ModeFullNetworkData), true

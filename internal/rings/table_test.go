@@ -76,11 +76,12 @@ var table = map[string]ring{
 	"simnode":          daemon,
 	"store":            daemon,
 
-	"internal/rings":   support,
-	"internal/simair":  support,
-	"interop":          support,
-	"internal/capture": support,
-	"bench":            support,
+	"internal/rings":    support,
+	"internal/simair":   support,
+	"interop":           support,
+	"internal/capture":  support,
+	"internal/clishape": support,
+	"bench":             support,
 }
 
 // thirdParty lists what a machine may use besides the standard library and
