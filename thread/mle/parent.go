@@ -111,6 +111,9 @@ func (m *MLE) sendParentResponse(c *neighbor.Child, response Challenge, version 
 
 func marginOf(n *neighbor.Neighbor) uint8 { return uint8(min(n.Quality.Margin(), 255)) }
 
+// Connectivity is how the device recommends itself as parent.
+func (m *MLE) Connectivity() Connectivity { return m.connectivity() }
+
 // connectivity is how we recommend ourselves as parent.
 func (m *MLE) connectivity() Connectivity {
 	c := Connectivity{

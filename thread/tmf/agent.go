@@ -200,12 +200,12 @@ func (a *Agent) receive(d *ip.Datagram) {
 	a.rearm()
 }
 
-// allowed is TMF's source check: link-local to link-local, or mesh-local to
-// mesh-local and to groups of the link or the realm.
+// allowed is TMF's source check: link-local to link-local and to groups of the
+// link, or mesh-local to mesh-local and to groups of the link or the realm.
 func (a *Agent) allowed(d *ip.Datagram) bool {
 	src, dst := d.Src.Addr(), d.Dst.Addr()
 	if src.IsLinkLocalUnicast() {
-		return dst.IsLinkLocalUnicast()
+		return dst.IsLinkLocalUnicast() || dst.IsLinkLocalMulticast()
 	}
 	if !a.cfg.MeshLocal(src) {
 		return false

@@ -107,7 +107,7 @@ func FuzzReceive(f *testing.F) {
 func mayAsk(src, dst netip.Addr) bool {
 	switch {
 	case src.IsLinkLocalUnicast():
-		return dst.IsLinkLocalUnicast()
+		return dst.IsLinkLocalUnicast() || dst == ipv6.AllNodesLinkLocal
 	case dst.IsMulticast():
 		return meshLocal.Contains(src) && (dst == ipv6.AllNodesLinkLocal || dst == ipv6.AllNodesRealm)
 	}
