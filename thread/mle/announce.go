@@ -90,6 +90,7 @@ func (m *MLE) newerAnnounced(channel uint8, pan uint16, ts meshcop.Timestamp, sa
 func (m *MLE) move() {
 	a := &m.attach
 	channel, pan := a.alternateChannel, a.alternatePAN
+	m.cfg.Datasets.EndTry(false)
 	m.forgetAll()
 	m.becomeDetached()
 	m.restoring = restoring{}

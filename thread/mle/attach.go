@@ -290,13 +290,19 @@ func (m *MLE) attachFailed() {
 		m.startAttach(anyPartition)
 		return
 	case betterPartition:
-		m.advertiseSoon()
 		return
 	}
 	if m.role == Child {
 		m.followMode()
 		return
 	}
+	if m.cfg.Datasets.TryPending() {
+		// Perhaps the network moved while the device was off.
+		a.cycles = 0
+		_ = m.BecomeDetached()
+		return
+	}
+	m.cfg.Datasets.EndTry(false)
 	if a.alternatePAN != ieee802154.BroadcastPAN && a.moved {
 		// Nobody where the Announce sent us: back.
 		m.cfg.MAC.SetChannel(a.alternateChannel)
@@ -305,7 +311,7 @@ func (m *MLE) attachFailed() {
 		_ = m.BecomeDetached()
 		return
 	}
-	if m.mode.FullThread() && m.BecomeLeader() == nil {
+	if m.mode.FullThread() && m.form() == nil {
 		return
 	}
 	_ = m.BecomeDetached()

@@ -124,7 +124,7 @@ func (m *MLE) childIDRequest(short bool) *builder {
 		b.registration(short)
 		b.request(TypeAddress16, TypeNetworkData)
 	}
-	b.timestamps()
+	b.known()
 	return b
 }
 
@@ -152,6 +152,7 @@ func (m *MLE) childIDResponseReceived(x *rx) {
 		m.refuse(x, RefusedMalformed, "short addresses of parent and child do not go together")
 		return
 	}
+	m.cfg.Datasets.EndTry(true)
 	if v, ok := x.opt(TypeActiveDataset, 0); hasActive && ok {
 		m.cfg.Datasets.AdoptActive(active, meshcop.TLVs(v))
 	}

@@ -146,7 +146,11 @@ func (m *MLE) updateChild(c *neighbor.Child) {
 	if c.State == neighbor.Valid {
 		b.linkMargin(marginOf(&c.Neighbor))
 	} else {
-		b.request(TypeTimeout, TypeAddresses)
+		if c.Mode.RxOnWhenIdle() {
+			b.request(TypeTimeout, TypeAddresses)
+		} else {
+			b.request(TypeTimeout, TypeAddresses, TypeSupervision)
+		}
 		if len(c.Challenge) == 0 {
 			c.Challenge = m.newChallenge()
 		}

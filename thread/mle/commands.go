@@ -9,13 +9,16 @@ import (
 // Detach tells the parent, or the leader, that the device leaves, and stops
 // after that.
 func (m *MLE) Detach(done func()) {
+	if m.leave != nil {
+		m.leave.Stop()
+	}
 	switch m.role {
 	case Child:
 		m.updateParent(updateLeaving)
 	case Router:
 		m.release(m.rloc16)
 	}
-	m.later(delayKey{c: Update}, leaveTime, func() {
+	m.leave = m.cfg.Clock.After(leaveTime, func() {
 		m.Stop()
 		if done != nil {
 			done()

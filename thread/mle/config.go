@@ -75,6 +75,13 @@ type Datasets interface {
 	AdoptPending(ts meshcop.Timestamp, tlvs meshcop.TLVs)
 	// ClearPending forgets the pending dataset: the network has none.
 	ClearPending()
+	// Stale reports whether the pending dataset is from before a restart, so
+	// that the network has to tell it again.
+	Stale() bool
+	// TryPending makes such a dataset the active one while the network is
+	// looked for there; false if there is none. EndTry ends that.
+	TryPending() bool
+	EndTry(found bool)
 }
 
 // NetworkInfo is what a device must know after a restart to come back as what

@@ -155,7 +155,8 @@ func (m *MLE) takeLeaderData(x *rx, d LeaderData) bool {
 	activeSet, hasActiveSet := x.opt(TypeActiveDataset, 0)
 	pendingSet, hasPendingSet := x.opt(TypePendingDataset, 0)
 	takeActive := hasActive && m.role != Leader && active != m.known.active
-	takePending := hasPending && m.role != Leader && pending != m.known.pending
+	stale := m.cfg.Datasets.Stale()
+	takePending := hasPending && (m.role != Leader && pending != m.known.pending || stale && hasPendingSet && pending == m.known.pending)
 	if takeActive && !hasActiveSet || takePending && !hasPendingSet || !hasData {
 		d := moreDelay
 		if x.multicast {
@@ -166,18 +167,21 @@ func (m *MLE) takeLeaderData(x *rx, d LeaderData) bool {
 	}
 	m.fetch = false
 	m.dataAnswered()
-	if m.role == Leader {
-		// What a router kept for us while we were away.
-		m.recoverLeaderData(data, d)
-		return true
-	}
 	// First the datasets: the network data are passed on at once, with the
 	// timestamps there are then.
 	if takeActive {
 		m.cfg.Datasets.AdoptActive(active, meshcop.TLVs(activeSet))
 	}
-	if takePending {
+	switch {
+	case takePending:
 		m.cfg.Datasets.AdoptPending(pending, meshcop.TLVs(pendingSet))
+	case stale && !hasPending && m.role != Leader:
+		m.cfg.Datasets.ClearPending()
+	}
+	if m.role == Leader {
+		// What a router kept for us while we were away.
+		m.recoverLeaderData(data, d)
+		return true
 	}
 	m.setNetData(data, d)
 	return true
@@ -208,7 +212,7 @@ func (m *MLE) sendDataRequest(to ieee802154.ExtAddr) {
 	} else {
 		b.request(TypeNetworkData)
 	}
-	b.timestamps()
+	b.known()
 	m.sendTo(DataRequest, b, to)
 	if m.role == Child && !m.mode.RxOnWhenIdle() {
 		m.child.waitsData = true

@@ -18,6 +18,9 @@ func (m *MLE) DatasetChanged() {
 		c.Keys.SetNetworkKey(key, c.Keys.NetworkKey() != [16]byte{})
 		if m.keyed && m.key != key {
 			m.resetSequences()
+			if m.role == Disabled {
+				m.Forget() // another network: nothing to come back to
+			}
 		}
 		m.key, m.keyed = key, true
 	}
@@ -34,7 +37,7 @@ func (m *MLE) DatasetChanged() {
 	}
 	if d.MeshLocalPrefix.IsValid() && d.MeshLocalPrefix != m.meshLocal {
 		m.dropMeshLocal()
-		m.meshLocal = d.MeshLocalPrefix
+		m.meshLocal, m.contexts = d.MeshLocalPrefix, nil
 		c.IP.SetMeshLocal(m.meshLocal)
 		if m.role != Disabled {
 			m.setAddresses()

@@ -32,6 +32,17 @@ func (m *MLE) later(k delayKey, d time.Duration, send func()) {
 // waits reports whether such a message is going to be sent.
 func (m *MLE) waits(k delayKey) bool { return m.delayed[k] != nil }
 
+// waiting counts the messages of a kind that are going to be sent.
+func (m *MLE) waiting(c Command) int {
+	n := 0
+	for k := range m.delayed {
+		if k.c == c {
+			n++
+		}
+	}
+	return n
+}
+
 func (m *MLE) forget(k delayKey) {
 	if t := m.delayed[k]; t != nil {
 		t.Stop()

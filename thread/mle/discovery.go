@@ -14,6 +14,8 @@ import (
 const (
 	discoveryDwell = 300 * time.Millisecond // on each channel
 	discoveryDelay = 250 * time.Millisecond // within which a request is answered
+	// Anybody can ask, so only so many wait for an answer at a time.
+	maxDiscoveryAnswers = 8
 )
 
 // DiscoverOptions say what to look for.
@@ -202,8 +204,13 @@ func (m *MLE) discoveryRequested(x *rx) {
 	if m.cfg.Events.Discovered != nil {
 		m.cfg.Events.Discovered(x.ext, q)
 	}
+	k := delayKey{DiscoveryResponse, x.ext}
+	if !m.waits(k) && m.waiting(DiscoveryResponse) >= maxDiscoveryAnswers {
+		m.refuse(x, RefusedFull, "")
+		return
+	}
 	pan := x.info.SrcPAN
-	m.later(delayKey{DiscoveryResponse, x.ext}, m.jitter(discoveryDelay), func() { m.sendDiscoveryResponse(x.from, pan) })
+	m.later(k, m.jitter(discoveryDelay), func() { m.sendDiscoveryResponse(x.from, pan) })
 }
 
 func (m *MLE) sendDiscoveryResponse(to netip.Addr, pan uint16) {

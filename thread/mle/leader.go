@@ -15,8 +15,17 @@ const (
 )
 
 // BecomeLeader begins a partition of our own. The device must have a complete
-// active dataset and be eligible to be a router.
+// active dataset and be eligible to be a router; to leave a partition for that
+// it must have a higher weight than the leader there.
 func (m *MLE) BecomeLeader() error {
+	if m.Attached() && m.role != Leader && m.Tuning.LeaderWeight <= m.partition.Weight {
+		return ErrNotCapable
+	}
+	return m.form()
+}
+
+// form begins a partition where there is none.
+func (m *MLE) form() error {
 	switch {
 	case m.role == Disabled:
 		return ErrState

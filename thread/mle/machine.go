@@ -58,6 +58,7 @@ type MLE struct {
 	discovery  discovery
 	ticker     *alarm.Timer
 	delayed    map[delayKey]*alarm.Timer
+	leave      *alarm.Timer
 	saved      Saved
 
 	// Tuning may be changed at any time; what has a Set method, by that.

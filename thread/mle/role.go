@@ -72,6 +72,9 @@ func (m *MLE) Stop() {
 		return
 	}
 	m.forgetAll()
+	if m.leave != nil {
+		m.leave.Stop()
+	}
 	m.cfg.Keys.Stop()
 	m.becomeDetached()
 	m.setRLOC16(neighbor.InvalidRLOC16)

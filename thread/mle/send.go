@@ -60,6 +60,15 @@ func (b *builder) timestamps() {
 	}
 }
 
+// known adds the timestamps of the datasets that need not be told again.
+func (b *builder) known() {
+	if !b.m.cfg.Datasets.Stale() {
+		b.timestamps()
+	} else if d := b.m.active(); d.ActiveTimestamp != nil {
+		b.TLVs = b.AppendTimestamp(TypeActiveTimestamp, *d.ActiveTimestamp)
+	}
+}
+
 // dataset adds the active or the pending dataset without its own timestamp,
 // which travels in a TLV of its own.
 func (b *builder) dataset(t Type) {
