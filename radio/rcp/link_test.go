@@ -96,7 +96,7 @@ func TestUnderLink(t *testing.T) {
 	start := w.clock.Now()
 	n.link.Transmit(start, f)
 	w.run(time.Second)
-	if d := w.seen[0].At.Sub(start) - 100*time.Millisecond; d < -200*time.Microsecond || d > 200*time.Microsecond {
-		t.Errorf("first bit left %v off", d)
+	if at, _ := n.link.Clock(w.seen[0].At); at != f.At {
+		t.Errorf("first bit left %d us too late", int64(at-f.At))
 	}
 }

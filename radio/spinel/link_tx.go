@@ -6,6 +6,7 @@ import (
 
 	"gatewayd/alarm"
 	"gatewayd/radio"
+	"gatewayd/radio/medium"
 )
 
 const (
@@ -71,12 +72,14 @@ func (l *Link) transmitNow() {
 	}
 	timeout := l.cfg.TransmitTimeout
 	if f.At != 0 {
+		// An RCP is told when the SFD ends, not when the first bit leaves.
+		due := f.At + uint64(medium.SHR/time.Microsecond)
 		q.Delay = 1
-		if us, ok := l.Clock(l.clock.Now()); ok && f.At > us {
-			q.Delay = uint32(min(f.At-us, 1<<31))
+		if us, ok := l.Clock(l.clock.Now()); ok && due > us {
+			q.Delay = uint32(min(due-us, 1<<31))
 			timeout += time.Duration(q.Delay) * time.Microsecond
 		}
-		q.Base = uint32(f.At) - q.Delay
+		q.Base = uint32(due) - q.Delay
 	}
 	l.tx.sent = true
 	l.tx.timer.Start(timeout)

@@ -33,7 +33,8 @@ func TestTransmit(t *testing.T) {
 	b.link.Transmit(b.now, frame)
 	r.run()
 	want := TxRequest{PSDU: []byte{0x61, 0xd8, 1, 0, 0}, Channel: 15, MaxCSMABackoffs: 4, MaxFrameRetries: 15, CSMA: true,
-		Retransmission: true, Delay: 30000, Base: uint32(us), RxChannel: 15, Power: 127}
+		Retransmission: true, Delay: 30160, Base: uint32(us), // the end of the SFD, 160 us after the first bit
+		RxChannel: 15, Power: 127}
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("sent\n%+v, want\n%+v", got, want)
 	}
