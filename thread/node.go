@@ -12,6 +12,7 @@ import (
 	"gatewayd/radio"
 	"gatewayd/thread/addr"
 	"gatewayd/thread/dataset"
+	"gatewayd/thread/diag"
 	"gatewayd/thread/ip"
 	"gatewayd/thread/joining"
 	"gatewayd/thread/keys"
@@ -66,6 +67,9 @@ type Config struct {
 	// MinimalOnly makes a device that can never be a full Thread device.
 	MinimalOnly bool
 	MaxChildren int
+	// Vendor and StackVersion are what the node tells in diagnostics.
+	Vendor       diag.Vendor
+	StackVersion string
 }
 
 // Node is a Thread device. It is not safe for concurrent use: one goroutine
@@ -89,6 +93,7 @@ type Node struct {
 	identity identity
 
 	commissioning commissioning
+	diag          *diag.Agent
 
 	up bool // the interface
 }
@@ -149,6 +154,7 @@ func New(cfg Config, now time.Time) *Node {
 		expires: map[netip.Addr]*alarm.Timer{}}
 	n.server.init(n)
 	n.buildCommissioning()
+	n.buildDiagnostics()
 	n.handle()
 	n.restore()
 	return n
