@@ -179,7 +179,7 @@ func TestThousandNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const side, apart = 32, 12 // metres
+	const side, apart = 32, 20 // metres
 	for i := 1; i < 1000; i++ {
 		kind := sim.MTD
 		if i%10 == 0 {
@@ -198,7 +198,7 @@ func TestThousandNodes(t *testing.T) {
 		})
 	}
 	began := time.Now()
-	w.Run(10 * time.Minute)
+	w.Run(5 * time.Minute)
 	roles := map[mle.Role]int{}
 	for _, n := range w.Nodes() {
 		roles[n.MLE().Role()]++

@@ -82,6 +82,7 @@ func (w *world) attached(n, from *sim.Node) {
 	}
 	w.await(n.Name+" attaches", 20*time.Second, func() bool { return n.MLE().Attached() })
 	w.settle()
+	w.reach(time.Minute, n, from)
 	w.pings(n, from)
 }
 
