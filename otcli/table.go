@@ -54,9 +54,6 @@ func prefix(p netip.Prefix) string {
 	return fmt.Sprintf("%s/%d", s, p.Bits())
 }
 
-// socket is an address and a port.
-func socket(a netip.AddrPort) string { return fmt.Sprintf("[%s]:%d", address(a.Addr()), a.Port()) }
-
 func bit(b bool) int {
 	if b {
 		return 1
