@@ -23,6 +23,7 @@ func (n *Node) mleEvents() mle.Events {
 			if to < mle.Child {
 				n.slaac.clear()
 			}
+			n.datasets.RoleChanged()
 			n.commissioning.commissioner.Update()
 			if to == mle.Leader {
 				n.commissioning.petitions.Reset()

@@ -18,7 +18,6 @@ import (
 	"gatewayd/thread/keys"
 	"gatewayd/thread/mac"
 	"gatewayd/thread/mesh"
-	"gatewayd/thread/meshcop"
 	"gatewayd/thread/mle"
 	"gatewayd/thread/neighbor"
 	"gatewayd/thread/tmf"
@@ -139,8 +138,7 @@ func New(cfg Config, now time.Time) *Node {
 		Resolved:           n.mesh.Resolved,
 		RemoveChildAddress: n.removeChildAddress,
 		Duplicate:          n.duplicateAddress})
-	n.datasets = dataset.New(dataset.Config{Clock: &n.clock, TMF: n.tmf, Save: n.saveDatasets,
-		ActiveChanged: n.activeChanged, PendingChanged: func() { n.mle.DatasetChanged() }})
+	n.buildDatasets()
 	mode := neighbor.ModeRxOnWhenIdle | neighbor.ModeFullThread | neighbor.ModeFullNetworkData
 	if cfg.Mode != nil {
 		mode = *cfg.Mode
@@ -249,6 +247,7 @@ func (n *Node) Stop() {
 	n.tmf.Cancel()
 	n.mesh.Reset()
 	n.addr.Clear()
+	n.datasets.Stopped()
 }
 
 func (n *Node) log(e Event) {
@@ -272,21 +271,3 @@ func (n *Node) radioDown() { n.changed() }
 
 // EUI64 is the radio's, fixed address; the extended address is a random one.
 func (n *Node) EUI64() ieee802154.ExtAddr { return n.identity.EUI64 }
-
-// SetActiveDataset replaces the active dataset.
-func (n *Node) SetActiveDataset(d *meshcop.Dataset) { n.datasets.SetActive(d) }
-
-// activeChanged makes the node follow its active dataset.
-func (n *Node) activeChanged() {
-	d := n.datasets.Active()
-	if d != nil {
-		if d.NetworkKey != nil {
-			n.keys.SetNetworkKey(d.NetworkKey.Reveal(), true)
-		}
-		if d.SecurityPolicy != nil {
-			n.keys.SetRotation(time.Duration(d.SecurityPolicy.RotationHours) * time.Hour)
-		}
-	}
-	n.mle.DatasetChanged()
-	n.changed()
-}

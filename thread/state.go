@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"gatewayd/ieee802154"
+	"gatewayd/thread/dataset"
 	"gatewayd/thread/keys"
 	"gatewayd/thread/mle"
 )
@@ -115,13 +116,6 @@ func (i *identity) radioUp(eui64 ieee802154.ExtAddr) {
 	}
 }
 
-// storedDatasets are TLVs.
-type storedDatasets struct{ Active, Pending []byte }
-
-func (n *Node) saveDatasets(active, pending []byte) {
-	_ = n.save(storeDatasets, storedDatasets{active, pending})
-}
-
 func (n *Node) saveKeys(s keys.State) error { return n.save(storeKeys, s) }
 
 // mleStore keeps what MLE wants to know after a restart, as one value.
@@ -180,9 +174,9 @@ func (n *Node) restore() {
 	if haveKeys {
 		n.keys.Restore(k.Skip(lost))
 	}
-	var d storedDatasets
+	var d dataset.State
 	if n.load(storeDatasets, &d) {
-		if err := n.datasets.Restore(d.Active, d.Pending); err != nil {
+		if err := n.datasets.Restore(d); err != nil {
 			n.log(Event{ID: "STORE-READ", Text: "stored dataset cannot be used", Err: err})
 		}
 	}

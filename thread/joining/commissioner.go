@@ -181,10 +181,18 @@ func (c *Commissioner) Stop() error {
 	return nil
 }
 
-// Update must be called when the node's role or RLOC16 changed. The leader then
-// learns at once where the commissioner is.
+// Update must be called when the node's role, RLOC16 or mesh-local prefix
+// changed. The leader then learns at once where the commissioner is.
 func (c *Commissioner) Update() {
-	if c.state == Active && c.cfg.Attached() && c.cfg.RLOC16() != c.rloc16 {
+	if c.state != Active {
+		return
+	}
+	if a := c.cfg.Address(CommissionerALOC16(c.session)); a != c.aloc {
+		c.cfg.IP.Remove(c.aloc)
+		c.aloc = a
+		c.cfg.IP.Add(ip.Address{Addr: a, Bits: 64, Locator: true})
+	}
+	if c.cfg.Attached() && c.cfg.RLOC16() != c.rloc16 {
 		c.keepAlive()
 	}
 }

@@ -67,7 +67,9 @@ type Manager struct {
 	rotation time.Duration
 	guard    time.Duration // of the time a sequence must last before a peer may move us on
 	guarded  time.Time     // no peer's sequence is followed before
-	hours    *alarm.Timer
+	hours    *alarm.Timer  // until the key has lived its time
+	counting bool
+	began    time.Time // the life of the present key
 
 	macCounter, macLimit uint32
 	mleCounter, mleLimit uint32
@@ -99,7 +101,7 @@ func (r *ring[T]) get(seq uint32, make func() T) T {
 // New returns a Manager with no network key.
 func New(cfg Config) *Manager {
 	m := &Manager{cfg: cfg, rotation: defaultRotation}
-	m.guard = m.rotation * guardPercent / 100
+	m.guard = guardOf(m.rotation)
 	m.hours = cfg.Clock.NewTimer(m.rotate)
 	return m
 }
@@ -160,18 +162,37 @@ func (m *Manager) Sequence() uint32 { return m.sequence }
 // blocked by the guard.
 func (m *Manager) Start() {
 	m.guarded = time.Time{}
+	m.count()
+}
+
+// count begins the life of a key.
+func (m *Manager) count() {
+	m.counting, m.began = true, m.cfg.Clock.Now()
 	m.hours.Start(m.rotation)
 }
 
-// Stop stops counting rotation time.
-func (m *Manager) Stop() { m.hours.Stop() }
+// guardOf is the guard time that follows from a rotation time, in whole hours.
+func guardOf(rotation time.Duration) time.Duration {
+	return (rotation / time.Hour * guardPercent / 100) * time.Hour
+}
 
-// SetRotation takes the security policy's rotation time.
+// Stop stops counting rotation time.
+func (m *Manager) Stop() {
+	m.counting = false
+	m.hours.Stop()
+}
+
+// SetRotation takes the security policy's rotation time. The present key has
+// lived for as long as it has: it may be due at once.
 func (m *Manager) SetRotation(d time.Duration) {
-	m.rotation = max(d, minRotation)
-	m.guard = m.rotation * guardPercent / 100
-	if m.hours.Running() {
-		m.hours.Start(m.rotation)
+	d = max(d, minRotation)
+	if d == m.rotation {
+		return
+	}
+	m.rotation = d
+	m.guard = guardOf(d)
+	if m.counting {
+		m.hours.StartAt(m.began.Add(d))
 	}
 }
 
@@ -186,7 +207,8 @@ func (m *Manager) SetGuard(d time.Duration) {
 // Guard is the guard time.
 func (m *Manager) Guard() time.Duration { return m.guard }
 
-func (m *Manager) rotate() { m.setSequence(m.sequence+1, 0) }
+// rotate is due whatever the guard says, and arms it anew.
+func (m *Manager) rotate() { m.SetSequence(m.sequence + 1) }
 
 // SetSequence moves to a sequence by command or by an authoritative message:
 // the guard does not apply, and is armed anew by a step of one.
@@ -222,8 +244,8 @@ func (m *Manager) setSequence(seq, first uint32) {
 	m.macCounter, m.mleCounter = first, first
 	m.macLimit, m.mleLimit = first, first
 	m.reserve(ahead(first), ahead(first))
-	if m.hours.Running() {
-		m.hours.Start(m.rotation)
+	if m.counting {
+		m.count()
 	}
 	m.cfg.Changed()
 }
