@@ -156,7 +156,7 @@ func (m *measurement) pings(n int) (rtt []time.Duration, err error) {
 		}
 		rtt = append(rtt, time.Duration(ms*float64(time.Millisecond)))
 	}
-	if len(rtt) < n-n/100 {
+	if len(rtt) < max(1, n*8/10) {
 		return rtt, fmt.Errorf("ping %v: %d of %d answers: %s", m.addr, len(rtt), n, lastLine(out))
 	}
 	return rtt, nil
@@ -176,6 +176,9 @@ func (m *measurement) ping() error {
 	})
 	if err != nil {
 		return err
+	}
+	if lost := m.table.pings - len(rtt); lost > 0 {
+		m.note("ping, %v: %d of %d were not answered", m.column, lost, m.table.pings)
 	}
 	m.set(rowPing, m.column, median(rtt, time.Millisecond))
 	m.set(rowPingCPU, m.column, cpu.Seconds()*1000/float64(len(rtt)))
