@@ -37,7 +37,7 @@ func TestRefused(t *testing.T) {
 		header   mle.Header
 		m        mle.Message
 		fromHost bool
-		plain    bool               // unsecured
+		plain    bool                // unsecured
 		change   func([]byte) []byte // on the way
 	}
 	challenge := func(t mle.TLVs) mle.TLVs { return t.Append(mle.TypeChallenge, 1, 2, 3, 4, 5, 6, 7, 8) }

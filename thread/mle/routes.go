@@ -147,7 +147,7 @@ func (m *MLE) removeRouterLink(r *neighbor.Router) {
 	r.Quality, r.Failures = neighbor.Quality{}, 0
 	for _, o := range m.cfg.Table.Routers {
 		if o != nil && o.NextHop == r.ID {
-			o.NextHop = neighbor.InvalidID
+			m.loseRoute(o)
 			if m.linkCost(o) >= neighbor.InfiniteCost {
 				m.advertiseSoon()
 			}
@@ -157,6 +157,15 @@ func (m *MLE) removeRouterLink(r *neighbor.Router) {
 		m.advertiseSoon()
 	}
 	m.routesChanged()
+}
+
+// loseRoute forgets the next hop to a router. From now on it counts as not
+// heard of: a leader waits for another route before it takes the id back.
+func (m *MLE) loseRoute(r *neighbor.Router) {
+	r.NextHop, r.Cost = neighbor.InvalidID, 0
+	if r.State != neighbor.Valid {
+		r.LastHeard = m.cfg.Clock.Now()
+	}
 }
 
 // twoWay is the quality of a link in its worse direction.
@@ -277,7 +286,7 @@ func (m *MLE) updateRoutes(route *Route, id uint8) {
 			if cost+link < neighbor.InfiniteCost {
 				r.NextHop, r.Cost = id, cost
 			} else if via == n {
-				r.NextHop, r.Cost, r.LastHeard = neighbor.InvalidID, 0, m.cfg.Clock.Now()
+				m.loseRoute(r)
 			}
 		case cost+link < r.Cost+m.linkCost(via):
 			r.NextHop, r.Cost = id, cost
@@ -355,7 +364,7 @@ func (m *MLE) Route() Route { return m.route() }
 // hop would have been where it came from: that hop is of no use.
 func (m *MLE) RouteFailed(dst uint16) {
 	if r := m.cfg.Table.Router(neighbor.RouterID(dst)); r != nil && m.Router() && r.NextHop != neighbor.InvalidID {
-		r.NextHop, r.Cost = neighbor.InvalidID, 0
+		m.loseRoute(r)
 		m.routesChanged()
 		m.advertiseSoon()
 	}
