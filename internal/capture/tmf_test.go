@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gatewayd/coap"
+	"gatewayd/thread/diag"
 	"gatewayd/thread/meshcop"
 	"gatewayd/thread/tmf"
 )
@@ -172,14 +173,12 @@ func networkLayer(b []byte) ([]byte, error) {
 	return out, nil
 }
 
-// diagnostic takes network diagnostics apart into TLVs, and no further.
+// diagnostic takes network diagnostics apart into values.
 func diagnostic(b []byte) ([]byte, error) {
-	if err := meshcop.TLVs(b).Validate(); err != nil {
-		return nil, err
-	}
+	values, err := diag.Decode(b)
 	var again []byte
-	for t := range meshcop.TLVs(b).All() {
-		again = t.Append(again)
+	for _, v := range values {
+		again = diag.Append(again, v)
 	}
-	return again, nil
+	return again, err
 }

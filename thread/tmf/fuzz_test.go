@@ -74,6 +74,7 @@ func FuzzReceive(f *testing.F) {
 	}
 	f.Add(byte(1), byte(5), m.Append(nil))
 	f.Add(byte(1), byte(3), m.Append(nil))
+	f.Add(byte(2), byte(4), m.Append(nil)) // link-local to a group of the link
 	f.Fuzz(func(t *testing.T, from, to byte, datagram []byte) {
 		src, dst := addresses[int(from)%len(addresses)], addresses[int(to)%len(addresses)]
 		clock := &alarm.Clock{}
