@@ -245,6 +245,20 @@ func (r *Resolver) Forget(target netip.Addr) {
 	r.entries = slices.DeleteFunc(r.entries, func(e *Entry) bool { return e.known() && e.Target == target })
 }
 
+// Arrived takes that an address is a child's of ours now: it need not be
+// resolved any more, and what waits for that may go.
+func (r *Resolver) Arrived(target netip.Addr) {
+	e := r.find(target)
+	if e == nil {
+		return
+	}
+	asked := e.Kind == Query && e.Until.After(r.cfg.Clock.Now())
+	r.remove(e)
+	if asked {
+		r.cfg.Resolved(target, true)
+	}
+}
+
 func (e *Entry) known() bool { return e.Kind == Cached || e.Kind == Snooped }
 
 // Heard learns from a datagram that came to us, or to a child of ours, from a
@@ -252,15 +266,7 @@ func (e *Entry) known() bool { return e.Kind == Cached || e.Kind == Snooped }
 func (r *Resolver) Heard(src netip.Addr, rloc16 uint16) {
 	e := r.find(src)
 	if e == nil {
-		n := 0
-		for _, x := range r.entries {
-			if x.Kind == Snooped {
-				n++
-			}
-		}
-		if n >= maxSnooped {
-			r.dropOldestSnooped()
-		}
+		r.limitSnooped()
 		if e = r.make(Snooped); e == nil {
 			return
 		}
@@ -272,19 +278,26 @@ func (r *Resolver) Heard(src netip.Addr, rloc16 uint16) {
 	case Cached, Snooped:
 		e.RLOC16 = rloc16
 	case Query, Retry:
+		r.limitSnooped()
 		e.Kind, e.RLOC16 = Snooped, rloc16
 		r.cfg.Resolved(src, true)
 	}
 }
 
-func (r *Resolver) dropOldestSnooped() {
-	var victim *Entry
+// limitSnooped makes room for one more snooped entry.
+func (r *Resolver) limitSnooped() {
+	var oldest *Entry
+	n := 0
 	for _, e := range r.entries {
-		if e.Kind == Snooped && (victim == nil || e.Until.Before(victim.Until)) {
-			victim = e
+		if e.Kind != Snooped {
+			continue
+		}
+		n++
+		if oldest == nil || e.Until.Before(oldest.Until) {
+			oldest = e
 		}
 	}
-	if victim != nil {
-		r.remove(victim)
+	if n >= maxSnooped {
+		r.remove(oldest)
 	}
 }
