@@ -47,6 +47,9 @@ type Info struct {
 	Channels      uint32 // bit n: channel n is supported
 	CSLAccuracy   uint8  // ppm
 	CSLUncertain  uint8  // 10 us
+	CSLReceiver   bool   // Settings.CSL is heeded
+	// BusTime is how long a frame takes to the radio, at most.
+	BusTime time.Duration
 }
 
 // Settings is what the MAC wants its radio to be. The zero value is a radio
@@ -74,7 +77,55 @@ type Settings struct {
 	SourceMatchShort []uint16
 	SourceMatchExt   []ieee802154.ExtAddr
 
+	// CSL makes a radio that is not Receiving listen now and then.
+	CSL CSL
+	// Probes are the neighbours that want to know how their frames arrive. The
+	// list is not changed: a new one replaces it.
+	Probes []Probe
+
 	Promiscuous bool
+}
+
+// CSL is when a synchronized sleepy device listens (IEEE 802.15.4-2015 Section
+// 6.12.2): for a few milliseconds in every period. The radio chooses the
+// moments, and writes them into the CSL elements of the frames it is given and
+// into its enhanced acknowledgements.
+type CSL struct {
+	Period  uint16 // in CSLUnit; 0: not at all
+	Channel uint8  // 0 is Settings.Channel
+	// How exact the clock of the parent is, who sends: the longer ago it was
+	// told a moment, the longer the radio listens.
+	ParentAccuracy  uint8 // ppm
+	ParentUncertain uint8 // 10 us
+}
+
+const (
+	// CSLUnit is the unit of CSL periods and phases: ten symbols.
+	CSLUnit = 160 * time.Microsecond
+	// SHR is the time from a frame's first bit to the end of its SFD.
+	SHR = 160 * time.Microsecond
+	// PHR is the time from there to the first symbol of the MAC header, which
+	// is what CSL phases refer to (Thread 1.4 Section 3.2.6.3.4).
+	PHR = 32 * time.Microsecond
+)
+
+// Metrics are what an enhanced acknowledgement can tell of the frame that it
+// answers, bits as in Spinel's RCP_ENH_ACK_PROBING (Thread 1.4 Section 4.11.3).
+type Metrics uint8
+
+// The metrics.
+const (
+	MetricPDUs   Metrics = 1 << 0 // not in an acknowledgement
+	MetricLQI    Metrics = 1 << 1
+	MetricMargin Metrics = 1 << 2
+	MetricRSSI   Metrics = 1 << 3
+)
+
+// Probe is a neighbour that is told Metrics in the acknowledgements to it.
+type Probe struct {
+	Short   uint16
+	Ext     ieee802154.ExtAddr
+	Metrics Metrics
 }
 
 // Keys are the MAC keys of three successive key sequences.

@@ -52,7 +52,7 @@ type Radio struct {
 	listen uint8          // channel for when nothing else is going on
 	match  sourceMatch
 	keys   keyring
-	probes []probe
+	csl    sampling
 	limits map[uint8]int8 // dBm, by channel
 
 	tx      transmission
@@ -77,6 +77,7 @@ func New(cfg Config) *Radio {
 	r.txTimer = cfg.Clock.NewTimer(r.txStep)
 	r.ackTimer = cfg.Clock.NewTimer(r.sendAck)
 	r.scanTimer = cfg.Clock.NewTimer(r.scanStep)
+	r.csl.timer = cfg.Clock.NewTimer(r.cslStep)
 	cfg.Port.Attach(r)
 	return r
 }
@@ -97,6 +98,7 @@ func (r *Radio) Info() radio.Info {
 		RxSensitivity: sensitivity,
 		Channels:      allChannels,
 		CSLUncertain:  r.cfg.CSLUncertain,
+		CSLReceiver:   true,
 	}
 }
 
@@ -117,6 +119,7 @@ func (r *Radio) Configure(now time.Time, s radio.Settings) {
 		r.ackTimer.Stop()
 		r.abort(now)
 	}
+	r.followCSL(now, was)
 	r.tune(now)
 }
 
@@ -124,7 +127,7 @@ func (r *Radio) Configure(now time.Time, s radio.Settings) {
 // is answered first.
 func (r *Radio) Reset(now time.Time) {
 	r.Configure(now, radio.Settings{})
-	r.keys, r.probes, r.limits = keyring{}, nil, nil
+	r.keys, r.limits = keyring{}, nil
 	r.cfg.Power, r.cfg.CCAThreshold = r.initial.Power, r.initial.CCAThreshold
 }
 
@@ -160,6 +163,8 @@ func (r *Radio) tune(now time.Time) {
 		channel = r.tx.frame.Channel
 	case r.set.Receiving:
 		channel = r.listen
+	case r.csl.open:
+		channel = r.cslChannel()
 	}
 	r.cfg.Port.Tune(now, channel)
 }

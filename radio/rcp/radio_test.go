@@ -416,9 +416,9 @@ func TestProbing(t *testing.T) {
 	w := newWorld(t, 1, nil)
 	a, b := w.add(), w.add()
 	w.air.Link(a.station, b.station, -75, 0)
-	if !b.SetProbing(shortOf(0), extOf(0), MetricMargin|MetricRSSI) {
-		t.Fatal("no room")
-	}
+	b.reconfigure(func(s *radio.Settings) {
+		s.Probes = []radio.Probe{{Short: shortOf(0), Ext: extOf(0), Metrics: radio.MetricMargin | radio.MetricRSSI}}
+	})
 	probe := func() ([]byte, bool) {
 		f := data(0, 1, 50, 10)
 		f.Version = ieee802154.Version2015
@@ -434,14 +434,9 @@ func TestProbing(t *testing.T) {
 	if ie, ok := probe(); !ok || !bytes.Equal(ie, []byte{0, 49, 107}) {
 		t.Errorf("vendor element % x, %v", ie, ok)
 	}
-	b.SetProbing(shortOf(0), extOf(0), 0)
+	b.reconfigure(func(s *radio.Settings) { s.Probes = nil })
 	if ie, ok := probe(); ok {
 		t.Errorf("vendor element % x after it was ended", ie)
-	}
-	for i := range maxProbes + 1 {
-		if ok := b.SetProbing(uint16(i), extOf(i), MetricLQI); ok != (i < maxProbes) {
-			t.Errorf("neighbour %d: %v", i, ok)
-		}
 	}
 }
 

@@ -99,6 +99,13 @@ func mayHavePending(h *ieee802154.Frame) bool {
 // it would have to be secured and there is no key for that.
 func (r *Radio) enhancedAck(h *ieee802154.Frame, pending bool, rx *radio.RxFrame) []byte {
 	ack := ieee802154.EnhAck(h, pending)
+	if r.set.CSL.Period != 0 {
+		leaves := r.cfg.Clock.Now()
+		if r.timed() {
+			leaves = leaves.Add(turnaround)
+		}
+		ack.HeaderIEs = append(ack.HeaderIEs, r.cslElement(leaves).IE())
+	}
 	if data := r.probe(h.Src, rx); data != nil {
 		ack.HeaderIEs = append(ack.HeaderIEs, ieee802154.VendorIE(ieee802154.OUIThread, data))
 	}
@@ -118,6 +125,7 @@ func (r *Radio) enhancedAck(h *ieee802154.Frame, pending bool, rx *radio.RxFrame
 	}
 	ack.Security.Counter = counter
 	rx.AckedSecured, rx.AckKeyIndex, rx.AckCounter = true, key.index, counter
+	r.cslTold(r.cfg.Clock.Now())
 	return ack.Seal(key.ccm, r.set.Ext, nil)
 }
 

@@ -352,10 +352,21 @@ func setKeys(s *Server, r *spinel.Reader) spinel.Status {
 	return spinel.StatusOK
 }
 
+// setProbing says which metrics acknowledgements to a neighbour carry; none
+// ends it.
 func setProbing(s *Server, r *spinel.Reader) spinel.Status {
-	shortAddr, ext, m := r.Uint16("short address"), r.ExtAddr("extended address"), r.Uint8("metrics")
-	if r.Err() == nil && !s.radio.SetProbing(shortAddr, ext, Metrics(m)) {
-		return spinel.StatusNoMem
+	p := radio.Probe{Short: r.Uint16("short address"), Ext: r.ExtAddr("extended address"), Metrics: radio.Metrics(r.Uint8("metrics"))}
+	if r.Err() != nil {
+		return spinel.StatusOK
 	}
+	probes := slices.DeleteFunc(slices.Clone(s.set.Probes), func(q radio.Probe) bool { return q.Ext == p.Ext })
+	if p.Metrics != 0 {
+		if len(probes) >= maxProbes {
+			return spinel.StatusNoMem
+		}
+		probes = append(probes, p)
+	}
+	s.set.Probes = probes
+	s.configure()
 	return spinel.StatusOK
 }

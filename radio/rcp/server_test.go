@@ -371,8 +371,19 @@ func TestServerSettings(t *testing.T) {
 	if got := hex.EncodeToString(h.must(spinel.CmdGet, spinel.PropPhyFreq)); got != "80d72500" { // 2480 MHz
 		t.Errorf("frequency %s kHz", got)
 	}
-	ext := extOf(0)
-	h.must(spinel.CmdSet, spinel.PropRCPEnhAckProbing, append(append([]byte{0, 0x10}, ext[:]...), byte(MetricRSSI))...)
+	probing := func(i int, m radio.Metrics) []byte {
+		ext := extOf(i)
+		return append(append([]byte{0, 0x10}, ext[:]...), byte(m))
+	}
+	for i := range maxProbes {
+		h.must(spinel.CmdSet, spinel.PropRCPEnhAckProbing, probing(i, radio.MetricRSSI)...)
+	}
+	full := h.ask(spinel.Frame{TID: 1, Cmd: spinel.CmdSet, Prop: spinel.PropRCPEnhAckProbing, Value: probing(maxProbes, radio.MetricLQI)})
+	if full[0].Value[0] != byte(spinel.StatusNoMem) {
+		t.Errorf("one more neighbour that probes: %v", full)
+	}
+	h.must(spinel.CmdSet, spinel.PropRCPEnhAckProbing, probing(0, 0)...)
+	h.must(spinel.CmdSet, spinel.PropRCPEnhAckProbing, probing(maxProbes, radio.MetricLQI)...)
 	h.must(spinel.CmdSet, spinel.PropPhyChanMaxPower, 15, 5)
 	if p := h.radio.power(15, 20); p != 5 {
 		t.Errorf("power %d dBm above the limit", p)

@@ -42,9 +42,13 @@ const (
 
 // transmission is the frame being sent.
 type transmission struct {
-	state  txState
-	frame  radio.TxFrame
-	psdu   []byte // secured, with FCS
+	state txState
+	frame radio.TxFrame
+	psdu  []byte // secured, with FCS
+	// plain is the frame without either, if it has a CSL element: psdu is made
+	// of it when it leaves.
+	plain  []byte
+	key    *keySlot // that secures it, or nil
 	result radio.TxResult
 
 	wantAck bool
@@ -82,17 +86,37 @@ func (r *Radio) prepare(f radio.TxFrame) bool {
 	// What is no frame goes out as it is; nobody could acknowledge it.
 	if h, err := ieee802154.Decode(t.psdu); err == nil {
 		t.wantAck, t.version, t.seq = h.AckRequest, h.Version, h.Seq
-		if h.Secured && !f.Secured && !r.secure(&t, h.Security) {
+		if h.Secured && !f.Secured && !r.fillHeader(&t, h.Security) {
 			return false
 		}
+		if !f.Secured && r.wantsCSL(&h) {
+			t.plain = t.psdu
+		}
 	}
-	t.psdu = appendFCS(t.psdu)
+	if t.plain == nil {
+		if t.key != nil && ieee802154.EncryptInPlace(t.psdu, t.key.ccm, r.set.Ext) != nil {
+			return false
+		}
+		t.psdu = appendFCS(t.psdu)
+	}
 	r.tx = t
 	return true
 }
 
-// secure encrypts t.psdu, filling in key index and counter if they are open.
-func (r *Radio) secure(t *transmission, sec ieee802154.Security) bool {
+// finishCSL makes the PSDU of a frame that leaves now and has a CSL element.
+func (r *Radio) finishCSL(now time.Time) {
+	t := &r.tx
+	t.psdu = append(make([]byte, 0, len(t.plain)+ieee802154.FCSLen), t.plain...)
+	r.setCSL(now, t.psdu)
+	if t.key != nil {
+		_ = ieee802154.EncryptInPlace(t.psdu, t.key.ccm, r.set.Ext) // decoded before
+	}
+	t.psdu = appendFCS(t.psdu)
+}
+
+// fillHeader finds the key of a frame to be secured, and fills in key index and
+// counter if they are open.
+func (r *Radio) fillHeader(t *transmission, sec ieee802154.Security) bool {
 	if sec.KeyIDMode != ieee802154.KeyIDIndex {
 		return false // only the host has other keys
 	}
@@ -111,7 +135,8 @@ func (r *Radio) secure(t *transmission, sec ieee802154.Security) bool {
 		}
 		t.result.HeaderSet, t.result.KeyIndex, t.result.FrameCounter = true, index, counter
 	}
-	return ieee802154.EncryptInPlace(t.psdu, key.ccm, r.set.Ext) == nil
+	t.key = key
+	return true
 }
 
 func appendFCS(psdu []byte) []byte {
@@ -190,6 +215,9 @@ func (r *Radio) txStep() {
 
 // emit puts the frame on air.
 func (r *Radio) emit(now time.Time) {
+	if r.tx.plain != nil {
+		r.finishCSL(now)
+	}
 	r.enter(txOnAir, r.cfg.Port.Airtime(len(r.tx.psdu)))
 	r.cfg.Port.Transmit(now, r.tx.frame.Channel, r.power(r.tx.frame.Channel, r.tx.frame.Power), r.tx.psdu)
 	if !r.timed() {
@@ -252,6 +280,9 @@ func (r *Radio) acknowledged(now time.Time, h *ieee802154.Frame, rx radio.RxFram
 		return false // an enhanced one, to somebody else
 	}
 	r.tx.result.Ack = rx
+	if r.tx.plain != nil {
+		r.cslTold(now)
+	}
 	r.finishTx(now, radio.TxOK)
 	return true
 }

@@ -22,6 +22,7 @@ type settings struct {
 	asked      map[setting]string
 	confirmed  map[setting]string
 	short, ext matchTable
+	probes     []radio.Probe
 
 	// counterKey is the key that counters were used with, up to used-1, as far
 	// as the RCP has said. They outlast resets.
@@ -32,6 +33,7 @@ type settings struct {
 // forget is for after a reset.
 func (s *settings) forget() {
 	s.identified, s.dirty, s.deferred = false, false, false
+	s.probes = nil
 	s.asked = make(map[setting]string)
 	s.confirmed = make(map[setting]string)
 	s.short = matchTable{prop: PropMACSrcMatchShort, capacity: unlimited, removes: true}
@@ -44,6 +46,7 @@ func (l *Link) Configure(now time.Time, s radio.Settings) {
 	l.clock.Set(now)
 	s.SourceMatchShort = slices.Clone(s.SourceMatchShort)
 	s.SourceMatchExt = slices.Clone(s.SourceMatchExt)
+	s.Probes = slices.Clone(s.Probes)
 	l.want = s
 	l.reconcile()
 }
@@ -86,6 +89,7 @@ func (l *Link) reconcile() {
 	if l.id.Info.Caps.Has(radio.CapRxOnWhenIdle) {
 		l.set(setting{prop: PropMACRxOnWhenIdleMode}, boolString(want.Receiving), false)
 	}
+	l.setProbes()
 	// An RCP that sends or scans is about to return to its channel by itself.
 	l.told.deferred = l.tx.sent || l.scan.active
 	if !l.told.deferred {

@@ -312,3 +312,40 @@ func TestTuning(t *testing.T) {
 		t.Errorf("%d channels have a limit", r.counts[PropPhyChanMaxPower])
 	}
 }
+
+// The RCP is told which neighbours probe, again after a reset, and when one
+// does no more.
+func TestProbes(t *testing.T) {
+	b, r := up(t)
+	var told []string
+	r.hook = func(f Frame) bool {
+		if f.Prop == PropRCPEnhAckProbing {
+			told = append(told, fmt.Sprintf("%x", f.Value))
+			r.status(f, StatusOK)
+			return true
+		}
+		return false
+	}
+	want := func(what string, s ...string) {
+		t.Helper()
+		r.run()
+		if !slices.Equal(told, s) {
+			t.Errorf("%s: told %v, want %v", what, told, s)
+		}
+		told = nil
+	}
+	s := b.link.want
+	s.Probes = []radio.Probe{
+		{Short: 0x4401, Ext: ieee802154.ExtAddr{1}, Metrics: radio.MetricLQI | radio.MetricRSSI},
+		{Short: 0x4402, Ext: ieee802154.ExtAddr{2}, Metrics: radio.MetricMargin},
+	}
+	b.link.Configure(b.now, s)
+	want("two", "0144"+"0100000000000000"+"0a", "0244"+"0200000000000000"+"04")
+	b.link.Configure(b.now, s)
+	want("the same")
+	s.Probes = s.Probes[1:]
+	b.link.Configure(b.now, s)
+	want("one", "0144"+"0100000000000000"+"00")
+	b.reply(Frame{Cmd: CmdIs, Prop: PropLastStatus, Value: []byte{byte(StatusResetCrash)}})
+	want("after a crash", "0244"+"0200000000000000"+"04")
+}

@@ -6,7 +6,6 @@ import (
 
 	"gatewayd/alarm"
 	"gatewayd/radio"
-	"gatewayd/radio/medium"
 )
 
 const (
@@ -73,7 +72,7 @@ func (l *Link) transmitNow() {
 	timeout := l.cfg.TransmitTimeout
 	if f.At != 0 {
 		// An RCP is told when the SFD ends, not when the first bit leaves.
-		due := f.At + uint64(medium.SHR/time.Microsecond)
+		due := f.At + uint64(radio.SHR/time.Microsecond)
 		q.Delay = 1
 		if us, ok := l.Clock(l.clock.Now()); ok && due > us {
 			q.Delay = uint32(min(due-us, 1<<31))
