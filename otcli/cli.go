@@ -40,7 +40,6 @@ type CLI struct {
 	filter  macFilter
 	ping    *ip.Ping
 	udp     udpSocket
-	vendor  vendor
 	level   uint64
 	started time.Time
 	full    bool // network data did not fit, since `netdata full reset`
@@ -54,7 +53,7 @@ const (
 
 // New returns a command line for a node. Start shows the first prompt.
 func New(node *thread.Node, cfg Config) *CLI {
-	c := &CLI{node: node, cfg: cfg, level: defaultLogLevel, vendor: newVendor(), started: node.Clock().Now()}
+	c := &CLI{node: node, cfg: cfg, level: defaultLogLevel, started: node.Clock().Now()}
 	c.udp.secured = true
 	return c
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"gatewayd/thread"
+	"gatewayd/thread/diag"
 	"gatewayd/thread/ip"
 	"gatewayd/thread/joining"
 	"gatewayd/thread/meshcop"
@@ -18,18 +19,19 @@ type Error uint8
 
 // The errors that commands end with.
 const (
-	Failed         Error = 1
-	NoBufs         Error = 3
-	NoRoute        Error = 4
-	Busy           Error = 5
-	Parse          Error = 6
-	InvalidArgs    Error = 7
-	InvalidState   Error = 13
-	Detached       Error = 16
-	NotFound       Error = 23
-	Already        Error = 24
-	NotCapable     Error = 27
-	InvalidCommand Error = 35
+	Failed          Error = 1
+	NoBufs          Error = 3
+	NoRoute         Error = 4
+	Busy            Error = 5
+	Parse           Error = 6
+	InvalidArgs     Error = 7
+	InvalidState    Error = 13
+	Detached        Error = 16
+	NotFound        Error = 23
+	Already         Error = 24
+	NotCapable      Error = 27
+	ResponseTimeout Error = 28
+	InvalidCommand  Error = 35
 	// Pending is no error: the command goes on and ends with finish.
 	Pending Error = 36
 )
@@ -40,7 +42,7 @@ var errorWords = map[Error]string{
 	12: "NotImplemented", InvalidState: "InvalidState", 14: "NoAck", 15: "ChannelAccessFailure",
 	Detached: "Detached", 17: "FcsErr", 18: "NoFrameReceived", 19: "UnknownNeighbor",
 	20: "InvalidSourceAddress", 21: "AddressFiltered", 22: "DestinationAddressFiltered", NotFound: "NotFound",
-	Already: "Already", 26: "Ipv6AddressCreationFailure", NotCapable: "NotCapable", 28: "ResponseTimeout",
+	Already: "Already", 26: "Ipv6AddressCreationFailure", NotCapable: "NotCapable", ResponseTimeout: "ResponseTimeout",
 	29: "Duplicated", 30: "ReassemblyTimeout", 31: "NotTmf", 32: "NonLowpanDataFrame", 34: "LinkMarginLow",
 	InvalidCommand: "InvalidCommand", Pending: "Pending", 37: "Rejected",
 }
@@ -67,6 +69,11 @@ var known = []struct {
 	{ip.ErrNoSource, InvalidState},
 	{ip.ErrTooLong, NoBufs},
 	{netdata.ErrFull, NoBufs},
+	{diag.ErrState, InvalidState},
+	{diag.ErrBusy, Busy},
+	{diag.ErrNoRouter, NotFound},
+	{diag.ErrNotCapable, NotCapable},
+	{diag.ErrTimeout, ResponseTimeout},
 }
 
 // errorOf is the Error that stands for any error.

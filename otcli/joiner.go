@@ -33,7 +33,8 @@ func joinerStart(c *CLI, args []string) error {
 	if err != nil {
 		return err
 	}
-	v := joining.Vendor{Name: c.vendor.name, Model: c.vendor.model, SWVersion: c.vendor.version}
+	from := &c.node.Diag().Vendor
+	v := joining.Vendor{Name: from.Name, Model: from.Model, SWVersion: from.Version}
 	return c.node.Joiner().Start(pskd, word(args, 1), v, func(err error) {
 		if err != nil {
 			c.line("Join failed [%s]", errorOf(err).Word())

@@ -2,6 +2,9 @@ package otcli
 
 import (
 	"fmt"
+	"unicode/utf8"
+
+	"gatewayd/thread/diag"
 )
 
 // What a simulated radio has no other values for.
@@ -46,39 +49,27 @@ func version(c *CLI, args []string) error {
 	return nil
 }
 
-// vendor is what is told about the device.
-type vendor struct{ name, model, version, url string }
-
-// Limits of the Vendor TLVs (Thread 1.4 Section 10.11.4).
-const (
-	maxVendorName    = 32
-	maxVendorModel   = 32
-	maxVendorVersion = 16
-	maxVendorURL     = 96
-)
-
-func newVendor() vendor { return vendor{} }
-
+// vendorCommand shows and sets what the node tells of who made it.
 func vendorCommand(c *CLI, args []string) error {
+	v := &c.node.Diag().Vendor
 	text := func(s *string, most int) error {
 		return setting(func(*CLI) string { return *s }, func(_ *CLI, v string) error {
-			if len(v) > most {
+			if len(v) > most || !utf8.ValidString(v) {
 				return InvalidArgs
 			}
 			*s = v
 			return nil
 		})(c, args[1:])
 	}
-	v := &c.vendor
 	switch word(args, 0) {
 	case "name":
-		return text(&v.name, maxVendorName)
+		return text(&v.Name, diag.MaxVendorName)
 	case "model":
-		return text(&v.model, maxVendorModel)
+		return text(&v.Model, diag.MaxVendorModel)
 	case "swversion":
-		return text(&v.version, maxVendorVersion)
+		return text(&v.Version, diag.MaxVendorVersion)
 	case "appurl":
-		return text(&v.url, maxVendorURL)
+		return text(&v.AppURL, diag.MaxAppURL)
 	}
 	return InvalidArgs
 }

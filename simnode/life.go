@@ -39,7 +39,7 @@ func (r *runner) live(ctx context.Context) error {
 	var end error
 	var cli *otcli.CLI
 	node := thread.New(thread.Config{
-		Rand: r.entropy, Store: r.state,
+		Rand: r.entropy, Store: r.state, StackVersion: r.version,
 		Log: func(e thread.Event) {
 			r.logEvent(e)
 			if cli != nil && errors.Is(e.Err, netdata.ErrFull) {
