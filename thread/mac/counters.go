@@ -58,7 +58,7 @@ func (m *MAC) countSent(f *Frame, r radio.TxResult, op operation) {
 	switch {
 	case r.Status == radio.TxOK && unicast:
 		c.TxAcked++
-	case r.Status == radio.TxNoAck && op == indirect:
+	case r.Status == radio.TxNoAck && (op == indirect || op == indirectCSL):
 		c.TxIndirectRetryExpired++
 	case r.Status == radio.TxNoAck:
 		c.TxDirectRetryExpired++

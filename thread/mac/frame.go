@@ -27,6 +27,9 @@ type Frame struct {
 	Payload     []byte
 
 	// What must stay the same when the frame is sent again.
+	chosen   bool // version and csl are
+	version  ieee802154.Version
+	csl      bool // it tells the parent when we listen
 	prepared bool
 	seq      uint8
 	header   bool // keyIndex and counter are set
@@ -36,8 +39,9 @@ type Frame struct {
 
 // wire lays the frame out. Security is in the header, counters not yet.
 func (m *MAC) wire(f *Frame) ieee802154.Frame {
+	m.choose(f)
 	w := ieee802154.Frame{
-		Type: ieee802154.FrameData, Version: ieee802154.Version2006,
+		Type: ieee802154.FrameData, Version: f.version,
 		Pending: f.Pending, Seq: f.seq,
 		Dst: f.Dst, Src: f.Src,
 		DstPAN: m.want.PANID, SrcPAN: m.want.PANID,
@@ -50,7 +54,10 @@ func (m *MAC) wire(f *Frame) ieee802154.Frame {
 		w.Type, w.Command = ieee802154.FrameCommand, f.Command
 	}
 	w.AckRequest = f.Dst.Mode != ieee802154.AddrNone && !f.Dst.IsBroadcast()
-	w.PANCompressed = f.Dst.Mode != ieee802154.AddrNone && f.Src.Mode != ieee802154.AddrNone && w.DstPAN == w.SrcPAN
+	w.CompressPAN()
+	if f.csl {
+		w.HeaderIEs = []ieee802154.IE{ieee802154.CSL{}.IE()} // the radio fills it in
+	}
 	if f.Security == link.Unsecured {
 		return w
 	}
@@ -71,11 +78,14 @@ func (m *MAC) wire(f *Frame) ieee802154.Frame {
 	return w
 }
 
+// room stands for whatever payload there will be.
+var room [1]byte
+
 // Room is how many bytes of payload fit into the frame as it is addressed and
 // secured.
 func (m *MAC) Room(f *Frame) int {
 	w := m.wire(f)
-	w.Payload = nil
+	w.Payload = room[:] // a list of elements ends in another way without
 	n := len(w.AppendHeader(m.scratch[:0]))
 	if w.Secured {
 		n += micLen

@@ -76,6 +76,7 @@ const (
 	idle operation = iota
 	direct
 	indirect
+	indirectCSL
 	poll
 	pollReceive // waiting for what the parent announced
 	beacon
@@ -105,6 +106,8 @@ type MAC struct {
 	held     map[*neighbor.Child]*Frame // indirect frames to repeat
 	polled   []*neighbor.Child          // wait for an indirect frame
 	wantPoll bool
+	csl      csl
+	at       uint64 // when an indirectCSL frame leaves
 	beacons  int
 	timer    *alarm.Timer // retry backoff, poll wait, scan time
 
@@ -124,6 +127,8 @@ type MAC struct {
 func New(cfg Config) *MAC {
 	m := &MAC{cfg: cfg, rxOn: true, held: map[*neighbor.Child]*Frame{}}
 	m.timer = cfg.Clock.NewTimer(m.timeout)
+	m.csl.timer = cfg.Clock.NewTimer(m.cslDue)
+	m.csl.resume = cfg.Clock.NewTimer(m.Kick)
 	m.seq, m.beaconSeq = uint8(cfg.Rand.Uint32()), uint8(cfg.Rand.Uint32())
 	m.want.Short, m.want.AltShort = ieee802154.InvalidShort, ieee802154.InvalidShort
 	m.want.PANID = ieee802154.BroadcastPAN
@@ -154,6 +159,9 @@ func (m *MAC) configure() {
 		if m.scanPAN {
 			s.PANID = ieee802154.BroadcastPAN
 		}
+	}
+	if m.rxOn {
+		s.CSL = radio.CSL{}
 	}
 	s.FrameCounter = m.cfg.Keys.MACCounter()
 	m.radio.Configure(m.cfg.Clock.Now(), s)
@@ -219,6 +227,7 @@ func (m *MAC) SetSourceMatch(short []uint16, ext []ieee802154.ExtAddr) {
 	m.want.SourceMatch = true
 	m.want.SourceMatchShort, m.want.SourceMatchExt = short, ext
 	m.configure()
+	m.planCSL()
 }
 
 // RadioUp implements radio.Handler.
@@ -236,6 +245,7 @@ func (m *MAC) RadioDown(time.Time) {
 		return
 	}
 	m.up = false
+	m.forgetCSL()
 	if m.info.Caps.Has(radio.CapTransmitSecurity) {
 		m.cfg.Keys.SkipMACReserve()
 	}
@@ -254,6 +264,12 @@ func (m *MAC) Kick() {
 
 // next starts the next operation; false if there is nothing to do.
 func (m *MAC) next() bool {
+	if m.csl.due && m.startCSL() {
+		return true
+	}
+	if m.reserved() {
+		return false
+	}
 	switch {
 	case len(m.polled) > 0:
 		c := m.polled[0]
@@ -272,7 +288,7 @@ func (m *MAC) next() bool {
 		if !m.cfg.Source.NextDirect(&m.out) {
 			return false
 		}
-		m.op = direct
+		m.op, m.csl.yield = direct, false
 		m.transmit(directRetries)
 	}
 	return true
@@ -296,6 +312,9 @@ func (m *MAC) startIndirect(c *neighbor.Child) {
 // are to be built anew.
 func (m *MAC) ForgetChild(c *neighbor.Child) {
 	delete(m.held, c)
+	if m.outChild == c {
+		m.outChild = nil
+	}
 	for i, x := range m.polled {
 		if x == c {
 			m.polled = append(m.polled[:i], m.polled[i+1:]...)
@@ -320,7 +339,7 @@ func (m *MAC) configureIfSleeping() {
 
 func (m *MAC) timeout() {
 	switch m.op {
-	case direct, indirect, poll, beacon:
+	case direct, indirect, indirectCSL, poll, beacon:
 		m.retransmit()
 	case pollReceive:
 		m.op = idle

@@ -40,13 +40,18 @@ func (m *MAC) Received(_ time.Time, rx radio.RxFrame) {
 		m.Counters.refused(v)
 		return
 	}
-	if m.op == pollReceive && r.Frame.Dst.Mode != ieee802154.AddrNone && !r.Frame.Dst.IsBroadcast() {
+	forUs := r.Frame.Dst.Mode != ieee802154.AddrNone && !r.Frame.Dst.IsBroadcast()
+	switch {
+	case m.op == pollReceive && forUs:
 		m.polledFrame(r)
 		defer m.Kick() // what waited for the end of it
 		if v == duplicate {
 			m.Counters.refused(v)
 			return
 		}
+	case forUs && r.Frame.Pending && !m.rxOn && r.Neighbor == &m.cfg.Table.Parent.Neighbor:
+		m.wantPoll = true // it came in a window of ours, and there is more
+		defer m.Kick()
 	}
 	if m.scanning != 0 && m.scanning != m.channel && m.op == activeScan && r.Frame.Type != ieee802154.FrameBeacon {
 		return
@@ -96,7 +101,13 @@ func (m *MAC) accept(rx radio.RxFrame, r *Received) verdict {
 			return v
 		}
 	}
-	return m.heard(r)
+	if v := m.heard(r); v != accept {
+		return v
+	}
+	if f.Secured && r.Info.KeyIDMode == 1 {
+		m.heardCSL(r.Neighbor, &r.Frame, rx.Timestamp)
+	}
+	return accept
 }
 
 func (m *MAC) checkDestination(f *ieee802154.Frame) verdict {

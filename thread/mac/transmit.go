@@ -39,6 +39,9 @@ func (m *MAC) transmit(retries int) {
 		Secured: secured, HeaderSet: f.header && !secured, Retransmit: again,
 		Power: radio.PowerDefault,
 	}
+	if m.op == indirectCSL {
+		m.tx.At, m.tx.CSMA, m.tx.MaxBackoffs = m.at, false, 0
+	}
 	m.Counters.TxTotal++
 	m.send()
 }
@@ -99,7 +102,7 @@ func (m *MAC) secure(f *Frame) (psdu []byte, done, ok bool) {
 // Transmitted implements radio.Handler.
 func (m *MAC) Transmitted(_ time.Time, r radio.TxResult) {
 	switch m.op {
-	case direct, indirect, poll, beacon:
+	case direct, indirect, indirectCSL, poll, beacon:
 	default:
 		return // late: the operation ended otherwise
 	}
@@ -164,9 +167,13 @@ func (m *MAC) sent(r radio.TxResult) {
 	case direct:
 		m.cfg.Source.DirectSent(&f, ok)
 	case indirect:
-		if m.cfg.Source.IndirectSent(child, &f, ok) && child.State != neighbor.Invalid {
+		if child != nil && m.cfg.Source.IndirectSent(child, &f, ok) && child.State != neighbor.Invalid {
 			m.held[child] = &f
 		}
+	case indirectCSL:
+		m.csl.yield = true
+		m.sentCSL(child, &f, r.Status)
+		m.planCSL()
 	case poll:
 		if ok && pending {
 			m.op = pollReceive
@@ -175,7 +182,7 @@ func (m *MAC) sent(r radio.TxResult) {
 		}
 		m.cfg.Handler.PollSent(ok, pending)
 	}
-	if n != nil && r.Status == radio.TxNoAck && op != indirect {
+	if n != nil && r.Status == radio.TxNoAck && op != indirect && op != indirectCSL {
 		n.Failures++
 		m.cfg.Handler.LinkFailed(n)
 	}
@@ -214,5 +221,6 @@ func (m *MAC) checkAck(a *radio.RxFrame) bool {
 		return false
 	}
 	n.LinkAckCounter = f.Security.Counter
+	m.heardCSL(n, &f, a.Timestamp)
 	return true
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatewayd/ieee802154"
+	"gatewayd/radio"
 )
 
 // Mode is the value of MLE's Mode TLV.
@@ -88,6 +89,10 @@ type Neighbor struct {
 	ConnectedAt time.Time
 	Quality     Quality
 	Failures    int // unicast transmissions that failed since one succeeded
+
+	// Probing are the metrics that its acknowledgements tell us, of the frames
+	// it has from us.
+	Probing radio.Metrics
 }
 
 // Usable reports whether frames from the neighbour may be checked against its

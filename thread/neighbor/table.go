@@ -44,6 +44,7 @@ type Child struct {
 	// indirect frames go to the extended one.
 	UseShort bool
 	Indirect Indirect
+	CSL      CSL
 }
 
 // Indirect is the state of transmission to a sleepy child.

@@ -1,0 +1,52 @@
+package neighbor
+
+import "time"
+
+// DefaultCSLTimeout is after which silence a child counts as not synchronized,
+// if it did not say.
+const DefaultCSLTimeout = 100 * time.Second
+
+// MinCSLPeriod is the shortest period there is, in units of 160 us.
+const MinCSLPeriod = 10
+
+// CSL is when a synchronized sleepy child listens (Thread 1.4 Section 3.2.6.3).
+type CSL struct {
+	Synced        bool
+	Period, Phase uint16        // as the child told last, in units of 160 us
+	Stamp         uint64        // of the frame that told, microseconds of the radio's clock
+	Heard         time.Time     // when that was
+	Channel       uint8         // 0: the network's
+	Timeout       time.Duration // 0: DefaultCSLTimeout
+	Missed        int           // windows in which it did not answer since it did
+}
+
+const cslUnit = 160 // microseconds
+
+// Next is the first moment from a time on at which the SFD of a frame for the
+// child is to end, all in microseconds of the radio's clock.
+func (c *CSL) Next(from uint64) uint64 {
+	at, period := c.Stamp+uint64(c.Phase)*cslUnit, max(uint64(c.Period), 1)*cslUnit
+	if at < from {
+		at += (from - at + period - 1) / period * period
+	}
+	return at
+}
+
+// Expired reports whether the child has not told for too long.
+func (c *CSL) Expired(now time.Time) bool {
+	timeout := c.Timeout
+	if timeout == 0 {
+		timeout = DefaultCSLTimeout
+	}
+	return c.Synced && now.Sub(c.Heard) >= timeout
+}
+
+// Child is the child that a record belongs to, nil if it is no child's.
+func (t *Table) Child(n *Neighbor) *Child {
+	for _, c := range t.Children {
+		if &c.Neighbor == n {
+			return c
+		}
+	}
+	return nil
+}
