@@ -21,6 +21,10 @@ func state(c *CLI, args []string) error {
 	case "router":
 		return m.BecomeRouter(mle.TooFewRouters)
 	case "leader":
+		// Another leader is only replaced by one of more weight.
+		if d, ok := m.LeaderData(); ok && m.Role() != mle.Leader && m.Tuning.LeaderWeight <= d.Weight {
+			return NotCapable
+		}
 		return m.BecomeLeader()
 	}
 	return InvalidArgs

@@ -8,7 +8,7 @@ import (
 	"gatewayd/thread/netdata"
 )
 
-// any is a filter that lets everything through.
+// everything is a filter that lets everything through.
 func everything(uint16) bool { return true }
 
 // prefixCommand changes the on-mesh prefixes that this node serves. The leader
@@ -22,11 +22,7 @@ func prefixCommand(c *CLI, args []string) error {
 	case "add":
 		return c.addPrefix(args[1:])
 	case "remove":
-		p, err := parsePrefix(word(args, 1))
-		if err == nil && !c.node.LocalData().RemovePrefix(p) {
-			err = NotFound
-		}
-		return err
+		return c.withdraw(args)
 	case "meshlocal":
 		if len(args) == 1 {
 			c.line("%s", prefix(meshLocalPrefix(c)))
@@ -42,6 +38,21 @@ func prefixCommand(c *CLI, args []string) error {
 		return c.configure(func(d *meshcop.Dataset) { d.MeshLocalPrefix = p })
 	}
 	return InvalidCommand
+}
+
+// withdraw removes all that this node says of a prefix: like OpenThread's, both
+// commands remove what the other one added, too.
+func (c *CLI) withdraw(args []string) error {
+	p, err := parsePrefix(word(args, 1))
+	if err != nil {
+		return err
+	}
+	l := c.node.LocalData()
+	prefix, route := l.RemovePrefix(p), l.RemoveRoute(p)
+	if !prefix && !route {
+		return NotFound
+	}
+	return nil
 }
 
 // preferences are the words for them.
@@ -114,11 +125,7 @@ func routeCommand(c *CLI, args []string) error {
 	case "add":
 		return c.addRoute(args[1:])
 	case "remove":
-		p, err := parsePrefix(word(args, 1))
-		if err == nil && !c.node.LocalData().RemoveRoute(p) {
-			err = NotFound
-		}
-		return err
+		return c.withdraw(args)
 	}
 	return InvalidCommand
 }
