@@ -15,6 +15,7 @@ type commissioning struct {
 	commissioner *joining.Commissioner
 	router       *joining.JoinerRouter
 	joiner       *joining.Joiner
+	survey       surveying
 }
 
 // StackVersion is what joiners tell of this stack: version 0.1, no OUI.
@@ -56,6 +57,7 @@ func (n *Node) buildCommissioning() {
 		Ready:        func() bool { return n.up && n.mle.Role() == mle.Disabled },
 		StackVersion: &stackVersion,
 		Joined:       func(c joining.Credentials) { n.SetActiveDataset(&c.Dataset) }})
+	n.buildSurvey()
 }
 
 // Commissioner is the node's native commissioner.

@@ -24,6 +24,7 @@ func (n *Node) mleEvents() mle.Events {
 				n.slaac.clear()
 			}
 			n.datasets.RoleChanged()
+			n.commissioning.survey.roleChanged(n)
 			n.commissioning.commissioner.Update()
 			if to == mle.Leader {
 				n.commissioning.petitions.Reset()
@@ -33,6 +34,7 @@ func (n *Node) mleEvents() mle.Events {
 		NetDataChanged:   n.netDataChanged,
 		PartitionChanged: func() { n.addr.Clear() },
 		RouterRemoved:    n.addr.ForgetRouter,
+		Announced:        func() { n.commissioning.survey.announcer.Heard() },
 		RoutersChanged:   n.changed,
 		ChildAdded:       func(*neighbor.Child) { n.changed() },
 		ChildRemoved: func(c *neighbor.Child) {
@@ -61,6 +63,7 @@ func (n *Node) netDataChanged() {
 		n.server.timer.StartEarlier(0)
 	}
 	n.commissioning.router.Update()
+	n.commissioning.survey.server.Update()
 	n.changed()
 }
 

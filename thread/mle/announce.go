@@ -24,8 +24,7 @@ func (m *MLE) sendAnnounce(channel uint8, to netip.Addr, ts meshcop.Timestamp) {
 		PANID: ieee802154.BroadcastPAN, Channel: channel})
 }
 
-// SendAnnounce tells on a channel where the network is, count times, as an
-// Announce Begin asks for.
+// SendAnnounce tells on a channel where the network is.
 func (m *MLE) SendAnnounce(channel uint8) {
 	if m.role != Disabled {
 		m.sendAnnounce(channel, allNodes, m.known.active)
@@ -62,6 +61,8 @@ func (m *MLE) announceReceived(x *rx) {
 		})
 	case order > 0:
 		m.newerAnnounced(channel, pan, ts, same)
+	case m.cfg.Events.Announced != nil:
+		m.cfg.Events.Announced()
 	}
 }
 
@@ -72,7 +73,7 @@ func (m *MLE) newerAnnounced(channel uint8, pan uint16, ts meshcop.Timestamp, sa
 		return
 	}
 	if p := m.cfg.Datasets.Pending(); p != nil && p.ActiveTimestamp != nil && p.Delay != nil &&
-		p.ActiveTimestamp.Compare(ts) >= 0 && time.Duration(*p.Delay)*time.Millisecond < pendingSoon {
+		!m.cfg.Datasets.Stale() && p.ActiveTimestamp.Compare(ts) >= 0 && time.Duration(*p.Delay)*time.Millisecond < pendingSoon {
 		return
 	}
 	if a.state == attachMove && a.alternateTime >= ts.Seconds {

@@ -22,6 +22,8 @@ type Events struct {
 	ParentChanged   func()
 	// AddressesReady tells that the locator is another one.
 	AddressesReady func()
+	// Announced tells of an Announce that says what ours would.
+	Announced func()
 	// Discovered tells of a device that looks for networks.
 	Discovered func(ext ieee802154.ExtAddr, q meshcop.DiscoveryRequest)
 	Log        func(e Event)
