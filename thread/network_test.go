@@ -57,7 +57,7 @@ func (w *world) ring(count int) []*sim.Node {
 	}
 	w.await("the ring is closed", 10*time.Minute, func() bool {
 		for _, n := range nodes {
-			if n.MLE().Role() < mle.Router {
+			if n.MLE().Role() < mle.Router || n.MLE().Partition() != nodes[0].MLE().Partition() {
 				return false
 			}
 		}

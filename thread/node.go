@@ -1,7 +1,6 @@
 package thread
 
 import (
-	"encoding/binary"
 	"io"
 	"math/rand/v2"
 	"net/netip"
@@ -95,17 +94,6 @@ type Node struct {
 	diag          *diag.Agent
 
 	up bool // the interface
-}
-
-// source makes a math/rand source of random bytes.
-type source struct{ r io.Reader }
-
-func (s source) Uint64() uint64 {
-	var b [8]byte
-	if _, err := io.ReadFull(s.r, b[:]); err != nil {
-		panic("thread: no random bytes: " + err.Error())
-	}
-	return binary.LittleEndian.Uint64(b[:])
 }
 
 // New returns a Node with the state that is stored, its radio off. SetRadio
