@@ -50,6 +50,7 @@ type Gateway struct {
 	packets  chan []byte
 	dirty    bool // the host's interface may have to change
 	sync     chan host.Config
+	hostHas  host.Config // what was last asked of the interface
 	repeats  repeats
 	started  time.Time
 	stopping chan struct{}

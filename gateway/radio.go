@@ -32,7 +32,6 @@ func (g *Gateway) portEvent(e transport.PortEvent) {
 		}
 		g.lastErr = e.Err
 	}
-	g.dirty = true
 }
 
 // radioEvent logs what the link says, each kind of trouble at a bounded rate.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"reflect"
 
 	"gatewayd/host"
 	"gatewayd/thread/mle"
@@ -44,6 +45,10 @@ func (g *Gateway) wantHost() {
 		return
 	}
 	c := g.hostConfig()
+	if reflect.DeepEqual(c, g.hostHas) {
+		return
+	}
+	g.hostHas = c
 	select {
 	case <-g.sync:
 	default:

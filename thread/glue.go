@@ -44,7 +44,7 @@ func (n *Node) mleEvents() mle.Events {
 		},
 		ChildRegistered: func(c *neighbor.Child) {
 			for _, a := range c.Addresses {
-				n.addr.Forget(a) // it is here now, wherever it was
+				n.addr.Arrived(a) // it is here now, wherever it was
 			}
 			n.changed()
 		},

@@ -206,6 +206,9 @@ func (m *MAC) openNetwork(psdu []byte, r *Received, ext ieee802154.ExtAddr) verd
 		return refuseSecurity
 	}
 	counter := f.Security.Counter
+	if counter == ^uint32(0) {
+		return refuseSecurity // the last one: nothing newer could follow, so it could be replayed
+	}
 	if n.State == neighbor.Valid {
 		switch {
 		case seq < n.KeySequence:
@@ -219,7 +222,7 @@ func (m *MAC) openNetwork(psdu []byte, r *Received, ext ieee802154.ExtAddr) verd
 	if f.Open(psdu, m.cfg.Keys.MAC(seq), ext) != nil {
 		return refuseSecurity
 	}
-	if n.State != neighbor.Valid || counter == ^uint32(0) {
+	if n.State != neighbor.Valid {
 		return accept
 	}
 	if seq != n.KeySequence {

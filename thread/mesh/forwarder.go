@@ -167,11 +167,17 @@ func (f *Forwarder) Send(packet []byte, o link.Options) error {
 		}
 		return f.enqueue(m)
 	}
-	if c := f.sleepyChild(h.Dst); c != nil && !o.Direct {
+	return f.dispatch(m)
+}
+
+// dispatch puts a unicast datagram where it has to wait: for the air, for a
+// sleepy child, or for its destination to be found.
+func (f *Forwarder) dispatch(m *message) error {
+	if c := f.sleepyChild(m.dst); c != nil && !m.opts.Direct {
 		return f.enqueueIndirect(c, m)
 	}
-	if !h.Dst.IsLinkLocalUnicast() {
-		switch rloc16, v := f.cfg.Routes.Locate(h.Src, h.Dst); v {
+	if !m.dst.IsLinkLocalUnicast() {
+		switch rloc16, v := f.cfg.Routes.Locate(m.src, m.dst); v {
 		case Unreachable:
 			f.Counters.Unreachable++
 			f.done(m, false)
@@ -274,25 +280,27 @@ func (f *Forwarder) done(m *message, ok bool) {
 	}
 }
 
-// Resolved tells that an address that was Pending has been found, or not.
+// Resolved tells that an address that was Pending has been found, or not. What
+// waited for it starts again: it may turn out to be a sleepy child's.
 func (f *Forwarder) Resolved(dst netip.Addr, ok bool) {
-	var failed []*message
+	var waited []*message
 	for _, q := range f.queue {
 		for _, m := range q {
 			if m.waiting && m.dst == dst {
-				m.waiting = false
-				if !ok {
-					failed = append(failed, m)
-				}
+				waited = append(waited, m)
 			}
 		}
 	}
-	for _, m := range failed {
+	for _, m := range waited {
 		f.remove(m)
+		if ok {
+			m.waiting = false
+			_ = f.dispatch(m)
+			continue
+		}
 		f.Counters.Unreachable++
 		f.done(m, false)
 	}
-	f.cfg.MAC.Kick()
 }
 
 // Reset drops everything that waits to be sent and every fragment received.
