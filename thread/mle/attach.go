@@ -340,7 +340,7 @@ func (m *MLE) parentResponseReceived(x *rx) {
 	out, conn := x.uint8(TypeLinkMargin), x.connectivity()
 	linkCounter, mleCounter := x.counters()
 	challenge := x.challenge(TypeChallenge)
-	accuracy, hasAccuracy := x.opt(TypeCSLAccuracy, 2)
+	accuracy, uncertain, _ := x.optAccuracy()
 	if m.malformed(x) {
 		return
 	}
@@ -367,7 +367,7 @@ func (m *MLE) parentResponseReceived(x *rx) {
 		if m.mode.FullThread() {
 			better = comparePartitions(conn.Singleton(), leader, a.candidate.connectivity.Singleton(), a.candidate.leader)
 		}
-		if better < 0 || better == 0 && !m.betterParent(source, margin, &conn, version) {
+		if better < 0 || better == 0 && !m.betterParent(source, margin, &conn, version, m.cslMetric(accuracy, uncertain)) {
 			return
 		}
 	}
@@ -378,9 +378,7 @@ func (m *MLE) parentResponseReceived(x *rx) {
 	}
 	c.RLOC16, c.Version, c.Mode = source, version, routerMode
 	c.LinkCounter, c.LinkAckCounter, c.MLECounter, c.KeySequence = linkCounter, linkCounter, mleCounter, x.sequence
-	if hasAccuracy {
-		c.CSLAccuracy, c.CSLUncert = accuracy[0], accuracy[1]
-	}
+	c.CSLAccuracy, c.CSLUncert = accuracy, uncertain
 }
 
 // routerMode is the mode of every router.
@@ -415,7 +413,7 @@ func (m *MLE) wanted(c *Connectivity, l LeaderData) bool {
 
 // betterParent compares a parent with the candidate in Thread's order (Thread
 // 1.4 Section 4.7.2); the first difference decides.
-func (m *MLE) betterParent(rloc16 uint16, margin uint8, c *Connectivity, version uint16) bool {
+func (m *MLE) betterParent(rloc16 uint16, margin uint8, c *Connectivity, version uint16, csl uint64) bool {
 	old, oc := &m.cfg.Table.Candidate, &m.attach.candidate
 	for _, d := range [...]int{
 		int(neighbor.QualityOf(int(margin))) - int(neighbor.QualityOf(int(oc.margin))),
@@ -431,6 +429,9 @@ func (m *MLE) betterParent(rloc16 uint16, margin uint8, c *Connectivity, version
 		if d != 0 {
 			return d > 0
 		}
+	}
+	if was := m.cslMetric(old.CSLAccuracy, old.CSLUncert); m.Tuning.CSL.Period > 0 && !m.mode.RxOnWhenIdle() && csl != was {
+		return csl < was
 	}
 	return margin > oc.margin
 }

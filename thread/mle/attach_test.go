@@ -48,6 +48,7 @@ func TestAttach(t *testing.T) {
 			n := w.net(sim.FTD, kind)
 			a, b := n[0], n[1]
 			w.form(a)
+			b.MLE().Tuning.SelectionJitter = time.Hour
 			w.start(b)
 			if took := w.await("attached", 5*time.Second, b.MLE().Attached); took > 3*time.Second {
 				t.Errorf("attached after %v", took)

@@ -48,7 +48,9 @@ func (c *childState) reset() {
 // to tell the parent that we are there. A sleepy child's polls tell it.
 func (c *childState) rearm(m *MLE) {
 	switch {
-	case c.waitsUpdate, c.waitsData:
+	case c.waitsUpdate:
+		c.retry.Start(m.updateRetry())
+	case c.waitsData:
 		c.retry.Start(retryDelay)
 	case m.role == Child && m.mode.RxOnWhenIdle():
 		c.retry.Start(max(m.Tuning.ChildTimeout-maxTries*retryDelay, retryDelay))
@@ -218,6 +220,9 @@ func (m *MLE) updateParent(kind updateKind) {
 		if !m.mode.RxOnWhenIdle() {
 			b.uint16(TypeSupervision, uint16(seconds(m.Tuning.SupervisionInterval)))
 		}
+		if m.listening() {
+			b.csl()
+		}
 	}
 	if !m.mode.FullThread() {
 		b.registration(m.role == Detached)
@@ -229,7 +234,7 @@ func (m *MLE) updateParent(kind updateKind) {
 		return
 	}
 	m.cfg.MAC.SetRxOnWhenIdle(false)
-	m.poll.attaching(m, true)
+	m.poll.attaching(m, !m.listening())
 }
 
 // addressesSoon registers changed addresses with the parent, together with
@@ -277,6 +282,7 @@ func (m *MLE) parentAnswered(x *rx) {
 	mode, source, leader := x.mode(), x.uint16(TypeSource), x.leaderData()
 	timeout, hasTimeout := x.optUint32(TypeTimeout)
 	margin, hasMargin := x.optUint8(TypeLinkMargin)
+	accuracy, uncertain, hasAccuracy := x.optAccuracy()
 	var linkCounter, mleCounter uint32
 	if hasResponse {
 		linkCounter, mleCounter = x.counters()
@@ -309,6 +315,9 @@ func (m *MLE) parentAnswered(x *rx) {
 	if hasTimeout && timeout > 0 {
 		m.Tuning.ChildTimeout = time.Duration(timeout) * time.Second
 	}
+	if hasAccuracy {
+		p.CSLAccuracy, p.CSLUncert = accuracy, uncertain
+	}
 	x.class = peer
 	if hasResponse {
 		x.class = authoritative
@@ -333,6 +342,9 @@ func (m *MLE) parentAsked(x *rx) {
 	margin, hasMargin := x.optUint8(TypeLinkMargin)
 	if m.malformed(x) {
 		return
+	}
+	if x.Has(TypeCSLAccuracy) {
+		requested.add(TypeCSLTimeout)
 	}
 	fromParent := x.n != nil && x.n == &p.Neighbor
 	if !m.Attached() {
@@ -379,6 +391,10 @@ func (m *MLE) parentAsked(x *rx) {
 		case TypeSupervision:
 			if !m.mode.RxOnWhenIdle() {
 				b.uint16(t, uint16(seconds(m.Tuning.SupervisionInterval)))
+			}
+		case TypeCSLTimeout:
+			if m.listening() {
+				b.uint32(t, seconds(m.cslTimeout()))
 			}
 		}
 	}

@@ -102,6 +102,9 @@ func (m *MLE) tickChildren(now time.Time) {
 			m.removeChild(c)
 			continue
 		}
+		if c.CSL.Expired(now) {
+			c.CSL.Synced = false
+		}
 		if !m.Router() {
 			continue
 		}
@@ -213,7 +216,9 @@ func (m *MLE) childAsked(x *rx) {
 		}
 	}
 	c.LastHeard = m.cfg.Clock.Now()
+	hasCSL := !mode.RxOnWhenIdle() && m.childCSL(x, c)
 	if old.RxOnWhenIdle() != mode.RxOnWhenIdle() {
+		c.CSL = neighbor.CSL{}
 		m.cfg.Mesh.DropChild(c)
 		if !mode.RxOnWhenIdle() {
 			m.cfg.Mesh.ChildAddressed(c, true)
@@ -243,6 +248,9 @@ func (m *MLE) childAsked(x *rx) {
 	}
 	if hasSupervision {
 		b.uint16(TypeSupervision, uint16(seconds(c.Supervision)))
+	}
+	if hasCSL || requested.has(TypeCSLAccuracy) {
+		b.cslAccuracy()
 	}
 	if requested.has(TypeNetworkData) {
 		b.netData(mode.FullNetworkData())
@@ -303,6 +311,7 @@ func (m *MLE) childAnswered(x *rx) {
 			c.NetData = leader.DataVersion
 		}
 	}
+	m.childCSL(x, c)
 	c.LastHeard, c.Tries = m.cfg.Clock.Now(), 0
 	m.childValid(c)
 	x.class = peer

@@ -33,16 +33,23 @@ func TestDiscover(t *testing.T) {
 	if took := w.Now().Sub(began); took < 16*300*time.Millisecond || took > 5200*time.Millisecond {
 		t.Errorf("took %v", took)
 	}
+	// Each channel is asked once, so a second look may be needed.
+	done = false
+	if err := x.MLE().Discover(mle.DiscoverOptions{}, func(r mle.DiscoverResult) { found = append(found, r) }, func() { done = true }); err != nil {
+		t.Fatal(err)
+	}
+	w.await("end", 10*time.Second, func() bool { return done })
 	want := map[string]meshcop.Dataset{first.ExtPANID.String(): first, w.dataset.ExtPANID.String(): w.dataset}
+	seen := map[string]bool{}
 	for _, r := range found {
 		d, ok := want[r.ExtPANID.String()]
 		if !ok || r.NetworkName != d.NetworkName || r.PANID != *d.PANID || uint16(r.Channel) != d.Channel.Number || r.Version != meshcop.DiscoveryVersion {
 			t.Errorf("found %+v", r)
 		}
-		delete(want, r.ExtPANID.String())
+		seen[r.NetworkName] = true
 	}
-	if len(want) != 0 {
-		t.Errorf("not found: %v", want)
+	if len(seen) != 2 {
+		t.Errorf("found %v", seen)
 	}
 
 	// Nobody may join: a joiner is told nothing.
@@ -102,6 +109,7 @@ func TestAnnounce(t *testing.T) {
 	// A network of its own on the old channel comes over when it is told.
 	w.start(n[1])
 	w.await("leads the old one", 10*time.Second, func() bool { return n[1].MLE().Role() == mle.Leader })
+	w.Run(5 * time.Second)
 	n[0].MLE().SendAnnounce(uint8(old.Channel.Number))
 	w.await("moved", time.Minute, func() bool {
 		return n[1].MLE().Attached() && n[1].MLE().Partition() == n[0].MLE().Partition()

@@ -84,6 +84,7 @@ type Tuning struct {
 	PreferredRouterID   uint8         // neighbor.InvalidID for none
 	ParentPriority      ParentPriority
 	MaxChildAddresses   int // 4
+	CSL                 CSLTuning
 }
 
 // ParentPriority is how a router recommends itself as parent.

@@ -102,6 +102,9 @@ func (m *MLE) sendParentResponse(c *neighbor.Child, response Challenge, version 
 	b.counters()
 	b.response(response)
 	b.challenge(c.Challenge)
+	if version >= version12 && !c.Mode.RxOnWhenIdle() {
+		b.cslAccuracy()
+	}
 	b.linkMargin(marginOf(&c.Neighbor))
 	conn := m.connectivity()
 	b.add(TypeConnectivity, conn.Append(nil)...)

@@ -65,6 +65,9 @@ func (m *MLE) pollPeriod() time.Duration {
 	if m.Tuning.PollPeriod > 0 {
 		d = min(d, m.Tuning.PollPeriod)
 	}
+	if m.listening() {
+		d = min(d, m.cslPoll())
+	}
 	if p.attach {
 		d = min(d, attachPoll)
 	}

@@ -48,7 +48,7 @@ func TestLeaderRestartsAmongRouters(t *testing.T) {
 		x.Restart()
 		w.up(x)
 		took := w.await(x.Name+" is back", 10*time.Second, func() bool { return x.MLE().Role() == was })
-		if took > 3*time.Second || x.MLE().RLOC16() != rloc16 || x.MLE().Partition() != partition {
+		if took > 5*time.Second || x.MLE().RLOC16() != rloc16 || x.MLE().Partition() != partition {
 			t.Errorf("%v after %v, %04x in %08x; was %04x in %08x", was, took, x.MLE().RLOC16(), x.MLE().Partition(), rloc16, partition)
 		}
 		w.Run(30 * time.Second)

@@ -10,10 +10,11 @@ import (
 
 const (
 	// A leader is missed, so it makes sure quickly: answers to a group come
-	// within a second. If it had no other router nobody can answer.
+	// within a second. If it had no other router nobody can answer. A router
+	// asks again as soon once, then gives others time to come back, too.
 	aloneTries  = 3
-	leaderWait  = 1500 * time.Millisecond
-	routerTries = 3
+	quickWait   = 1500 * time.Millisecond
+	routerTries = 4
 	leaderTries = 6
 	// criticalChildren make a router worth as many tries as a leader.
 	criticalChildren = 6
@@ -110,8 +111,8 @@ func (m *MLE) restoreTimer() {
 	r.tries--
 	m.sendRestoreRequest()
 	switch {
-	case r.leader:
-		m.attach.timer.Start(leaderWait)
+	case r.leader, r.tries == routerTries-1:
+		m.attach.timer.Start(quickWait)
 	case r.tries == 0:
 		m.attach.timer.Start(restoreLast)
 	default:

@@ -31,7 +31,7 @@ func New(cfg Config) *MLE {
 			ChildTimeout: 240 * time.Second, SupervisionInterval: 129 * time.Second, SupervisionCheck: 190 * time.Second,
 			UpgradeThreshold: 16, DowngradeThreshold: 23, SelectionJitter: 120 * time.Second,
 			LeaderWeight: defaultWeight, LeaderTimeout: 120 * time.Second, ContextReuseDelay: netdata.DefaultReuseDelay, PreferredRouterID: neighbor.InvalidID,
-			ParentPriority: PriorityAuto, MaxChildAddresses: 4,
+			ParentPriority: PriorityAuto, MaxChildAddresses: 4, CSL: CSLTuning{Timeout: neighbor.DefaultCSLTimeout},
 		},
 		eligible: true,
 	}
@@ -114,6 +114,7 @@ func (m *MLE) setRole(r Role) {
 func (m *MLE) becomeDetached() {
 	m.leaveLeader()
 	m.setRole(Detached)
+	m.followCSL()
 	m.attach.stop()
 	m.forget(delayKey{c: ChildUpdateRequest})
 	m.child.reset()
@@ -196,10 +197,12 @@ func (m *MLE) followMode() {
 	if m.mode.RxOnWhenIdle() {
 		m.poll.stop(m)
 		m.cfg.MAC.SetRxOnWhenIdle(true)
+		m.followCSL()
 		return
 	}
 	m.cfg.MAC.SetRxOnWhenIdle(false)
 	m.poll.start(m)
+	m.followCSL()
 }
 
 func (m *MLE) clearAltShort() {

@@ -114,6 +114,7 @@ func (m *MLE) solicited(a Answer) {
 			m.removeChildren()
 			m.routing.previousID = neighbor.InvalidID
 		}
+		m.sendAdvertisement(allNodes) // not sent while it seemed that we would be a router
 		m.informPreviousChannel()
 		return
 	}
@@ -200,6 +201,8 @@ func (m *MLE) startREED(mode attachMode) {
 			m.release(neighbor.RouterRLOC16(m.routing.previousID))
 			m.removeChildren()
 			m.routing.previousID = neighbor.InvalidID
+			// Those who had us as parent or neighbour see it by the address.
+			m.later(delayKey{c: Advertisement}, m.jitter(time.Second), func() { m.sendAdvertisement(allNodes) })
 		case samePartition:
 			if m.hasChildren() {
 				_ = m.BecomeRouter(HaveChildIDRequest)

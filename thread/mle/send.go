@@ -112,6 +112,9 @@ func (m *MLE) send(c Command, t TLVs, dst netip.Addr, o link.Options) bool {
 		m.log("MLE-0009", "frame counter exhausted")
 		return false
 	}
+	if m.listening() && dst == linkLocal(m.cfg.Table.Parent.Ext) && o.Security == link.Unsecured {
+		o.Security = link.Secured // with what tells the parent when we listen
+	}
 	src, seq := m.LinkLocal(), m.cfg.Keys.Sequence()
 	p := Message{Command: c, TLVs: t}.Seal(make([]byte, 0, len(t)+16), m.cfg.Keys.MLE(seq),
 		Header{Counter: counter, Sequence: seq}, m.cfg.MAC.Ext(), src, dst)

@@ -122,13 +122,20 @@ func (w *world) routers(nodes ...*sim.Node) {
 	}
 }
 
-// reaches reports whether an echo request is answered.
+// reaches reports whether an echo request is answered. On an air with
+// collisions a query for the address may get lost, and the next one has to wait.
 func (w *world) reaches(from *sim.Node, to netip.Addr) bool {
 	w.t.Helper()
-	ok, ended := false, false
-	from.IP().Ping(&ip.Ping{Dst: to, Size: 16, Count: 1, Timeout: 5 * time.Second,
-		Reply: func(ip.Reply) { ok = true }, Done: func(int, int) { ended = true }})
-	w.RunUntil(10*time.Second, func() bool { return ok || ended })
+	ok := false
+	for try := 0; try < 6 && !ok; try++ {
+		if try > 0 {
+			w.Run(20 * time.Second)
+		}
+		ended := false
+		from.IP().Ping(&ip.Ping{Dst: to, Size: 16, Count: 1, Timeout: 5 * time.Second,
+			Reply: func(ip.Reply) { ok = true }, Done: func(int, int) { ended = true }})
+		w.RunUntil(10*time.Second, func() bool { return ok || ended })
+	}
 	return ok
 }
 
