@@ -42,6 +42,9 @@ func isolated(ctx context.Context, out io.Writer) (started bool, err error) {
 		return false, fmt.Errorf("the kernel gives no namespace of its own: %w", err)
 	}
 	err = cmd.Wait()
+	if cmd.ProcessState.Success() {
+		return true, nil // also when it was interrupted while it stayed up
+	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return true, errFailedInside
