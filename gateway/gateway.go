@@ -132,9 +132,10 @@ func (g *Gateway) build(now time.Time) error {
 	g.node = thread.New(cfg, now)
 	g.link = spinel.NewLink(spinel.LinkConfig{
 		Clock: g.node.Clock(), Handler: g.node.Radio(),
-		Send:   func(b []byte) { g.port.Write(g.gen, b) },
-		Notify: g.radioEvent,
-		Tuning: g.url.Tuning, IID: g.url.IID, NoReset: g.url.NoReset, SkipVersionCheck: g.url.SkipVersionCheck,
+		Send:    func(b []byte) { g.port.Write(g.gen, b) },
+		Notify:  g.radioEvent,
+		BusTime: g.url.BusTime(),
+		Tuning:  g.url.Tuning, IID: g.url.IID, NoReset: g.url.NoReset, SkipVersionCheck: g.url.SkipVersionCheck,
 	})
 	g.node.SetRadio(g.link)
 	dial := g.opt.Dial

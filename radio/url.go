@@ -75,6 +75,27 @@ type URL struct {
 	Tuning           Tuning        // region, cca-threshold, fem-lnagain, enable-coex, max-power-table
 }
 
+// busFrame is the longest frame on a bus, in bytes: that of the air and what
+// Spinel adds.
+const busFrame = 150
+
+// BusTime is how long a frame takes to the radio, at most, as far as the URL
+// tells.
+func (u URL) BusTime() time.Duration {
+	if u.Bus != BusUART {
+		return u.BusLatency
+	}
+	baud := u.Baud
+	if baud == 0 {
+		baud = DefaultBaud
+	}
+	bits := 9 + int(max(u.StopBits, 1))
+	if u.Parity != ParityNone {
+		bits++
+	}
+	return u.BusLatency + time.Duration(busFrame*bits)*time.Second/time.Duration(baud)
+}
+
 // String is the URL in its canonical form.
 func (u URL) String() string {
 	var b strings.Builder

@@ -113,3 +113,21 @@ func FuzzParseURL(f *testing.F) {
 		}
 	})
 }
+
+func TestBusTime(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"/dev/ttyACM0": 13020833 * time.Nanosecond, // 150 bytes of 10 bits at 115200 baud
+		"spinel+hdlc+uart:///dev/ttyACM0?uart-baudrate=1000000":                                  1500 * time.Microsecond,
+		"spinel+hdlc+uart:///dev/ttyACM0?uart-baudrate=1000000&uart-parity=even&bus-latency=250": 1900 * time.Microsecond,
+		"spinel+hdlc+forkpty:///usr/bin/ot-rcp?forkpty-arg=1":                                    0,
+		"spinel+hdlc+unix:///run/rcp?bus-latency=1000":                                           time.Millisecond,
+	} {
+		u, err := ParseURL(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := u.BusTime(); got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+}

@@ -30,6 +30,7 @@ type pipe struct{ free time.Time }
 const (
 	byteTime  = 10 * time.Microsecond  // at 1 Mbaud, with start and stop bit
 	latency   = 200 * time.Microsecond // of whatever is around the line
+	longest   = 150                    // bytes of a frame on the line
 	reopening = 100 * time.Millisecond // between closing and opening again
 )
 
@@ -48,7 +49,8 @@ func (l *Line) RCP() *rcp.Server { return l.server }
 
 // powerOn makes the host's end of a node that starts, and opens the line.
 func (l *Line) powerOn(now time.Time) {
-	l.link = spinel.NewLink(spinel.LinkConfig{Clock: l.n.Node.Clock(), Handler: l.n.Node.Radio(), Send: l.fromHost, Notify: l.event})
+	l.link = spinel.NewLink(spinel.LinkConfig{Clock: l.n.Node.Clock(), Handler: l.n.Node.Radio(), Send: l.fromHost, Notify: l.event,
+		BusTime: longest * byteTime})
 	l.n.Node.SetRadio(l.link)
 	l.Plug()
 }

@@ -37,7 +37,10 @@ type LinkConfig struct {
 	Send   func(b []byte)
 	Notify func(Event) // may be nil
 
-	Tuning           radio.Tuning
+	Tuning radio.Tuning
+	// BusTime is how long the longest frame takes on the line, in addition to
+	// half of what a short question and its answer take.
+	BusTime          time.Duration
 	IID              uint8 // Spinel interface, 0..3
 	NoReset          bool  // do not reset the RCP when it is opened
 	SkipVersionCheck bool  // accept any Spinel and RCP API version

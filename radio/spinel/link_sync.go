@@ -161,6 +161,7 @@ func (l *Link) settled() {
 		return // the owner closed it
 	}
 	l.probe.Start(l.cfg.ProbeInterval)
+	l.id.Info.BusTime = l.cfg.BusTime + l.remote.rtt/2
 	l.cfg.Handler.RadioUp(l.clock.Now(), l.id.Info)
 }
 

@@ -26,7 +26,7 @@ const (
 type csl struct {
 	timer *alarm.Timer
 	due   bool // the timer has fired
-	yield bool // something else may be begun before the next window
+	yield bool // something else may be begun, though the next window is near
 	// resume goes on with what had to wait for a window, whatever became of it.
 	resume *alarm.Timer
 }
@@ -172,6 +172,12 @@ func (m *MAC) reserved() bool {
 	}
 	m.csl.resume.Start(cslReserve)
 	return true
+}
+
+// takeTurns lets something else have its turn where windows follow each other
+// so closely that it never would.
+func (m *MAC) takeTurns() {
+	m.csl.yield = m.csl.timer.Running() && m.csl.timer.At().Sub(m.cfg.Clock.Now()) < 2*cslReserve
 }
 
 // sentCSL ends the transmission to a synchronized child. One that was not

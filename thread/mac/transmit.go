@@ -171,9 +171,9 @@ func (m *MAC) sent(r radio.TxResult) {
 			m.held[child] = &f
 		}
 	case indirectCSL:
-		m.csl.yield = true
 		m.sentCSL(child, &f, r.Status)
 		m.planCSL()
+		m.takeTurns()
 	case poll:
 		if ok && pending {
 			m.op = pollReceive
