@@ -7,6 +7,7 @@ import (
 
 	"gatewayd/coap"
 	"gatewayd/thread/diag"
+	"gatewayd/thread/diag"
 	"gatewayd/thread/meshcop"
 	"gatewayd/thread/tmf"
 )
@@ -173,11 +174,14 @@ func networkLayer(b []byte) ([]byte, error) {
 	return out, nil
 }
 
-// diagnostic takes network diagnostics apart into values.
+// diagnostic decodes network diagnostics.
 func diagnostic(b []byte) ([]byte, error) {
 	values, err := diag.Decode(b)
 	var again []byte
 	for _, v := range values {
+		if _, raw := v.(diag.Raw); raw {
+			return nil, fmt.Errorf("%v: %w", v.Type(), errOpaque)
+		}
 		again = diag.Append(again, v)
 	}
 	return again, err

@@ -12,6 +12,9 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte{16, 3, 0x50, 0x01, 0x0f, 14, 1, 100})            // child table, battery
 	f.Add([]byte{5, 10, 9, 0x80, 0, 0, 0, 0, 0, 0, 0, 0x01})      // route
 	f.Add([]byte{25, 0xff, 0, 3, 'a', 'b', 'c', 29, 0})           // an extended length, an end
+	for _, tt := range golden {
+		f.Add(wire(f, tt.wire))
+	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		values, err := Decode(in)
 		if err != nil {
