@@ -7,7 +7,6 @@ import (
 
 	"gatewayd/coap"
 	"gatewayd/thread/diag"
-	"gatewayd/thread/diag"
 	"gatewayd/thread/meshcop"
 	"gatewayd/thread/tmf"
 )
@@ -174,7 +173,7 @@ func networkLayer(b []byte) ([]byte, error) {
 	return out, nil
 }
 
-// diagnostic decodes network diagnostics.
+// diagnostic takes network diagnostics apart into values.
 func diagnostic(b []byte) ([]byte, error) {
 	values, err := diag.Decode(b)
 	var again []byte
