@@ -8,9 +8,9 @@
 //   - surveys: the topology of the whole mesh, the children and the neighbours
 //     of one router
 //
-// Error rates of links are not measured and not told; links to children that
-// sleep by schedule are told as not synchronized. A node tells no battery level
-// and no supply voltage.
+// Error rates of links are not measured and not told, nor are battery level and
+// supply voltage. A type that a request lists twice is told once, and what does
+// not fit a packet of the mesh is left out.
 //
 // Nothing here opens a socket, reads a clock or starts a goroutine.
 package diag

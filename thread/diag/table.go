@@ -166,6 +166,7 @@ func childOf(c *neighbor.Child, now time.Time) Child {
 		RLOC16: c.RLOC16, Ext: c.Ext, Version: c.Version, Timeout: c.Timeout,
 		Age: since(c.LastHeard, now), Connected: since(c.ConnectedAt, now),
 		Link: linkOf(&c.Quality), Queued: uint16(min(c.Indirect.Queued, 0xffff)),
+		CSL: CSL{Synchronized: c.CSL.Synced, Period: c.CSL.Period, Timeout: c.CSL.Timeout, Channel: c.CSL.Channel},
 	}
 	if !out.RxOnWhenIdle {
 		out.Supervision = c.Supervision
