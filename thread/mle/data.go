@@ -52,8 +52,12 @@ func (m *MLE) setPartition(d LeaderData) {
 	}
 }
 
-// setNetData takes the network data as a node that is not the leader.
+// setNetData takes the network data as a node that is not the leader. What was
+// sent to all has more than a device needs that wants the stable part only.
 func (m *MLE) setNetData(d netdata.Data, l LeaderData) {
+	if !m.mode.FullNetworkData() && !m.Router() {
+		d = d.StableSubset()
+	}
 	m.data, m.version, m.stable = d, l.DataVersion, l.StableVersion
 	m.netDataChanged()
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	mrand "math/rand/v2"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -136,6 +137,15 @@ func (r *real) ping(to string, size int) bool {
 			Reply: func(ip.Reply) { got = true }, Done: func(int, int) { ok <- got }})
 	})
 	return <-ok
+}
+
+func parse(t *testing.T, s string) netip.Addr {
+	t.Helper()
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }
 
 // theirs is a node of OpenThread's.

@@ -10,6 +10,7 @@ import (
 	"gatewayd/thread/ip"
 	"gatewayd/thread/link"
 	"gatewayd/thread/mle"
+	"gatewayd/thread/neighbor"
 )
 
 // What is refused, and why. Every case starts from a message that would pass.
@@ -27,6 +28,10 @@ func TestRefused(t *testing.T) {
 	other.Partition++
 	sequence := a.Keys().Sequence()
 	counter := uint32(1 << 24)
+	free := uint8(0) // a router id that nobody has
+	for a.Table().Router(free) != nil {
+		free++
+	}
 
 	type letter struct {
 		from     ieee802154.ExtAddr
@@ -86,7 +91,7 @@ func TestRefused(t *testing.T) {
 		{"unknown command", func(l *letter) { l.m.Command = 77 }, mle.RefusedState, false},
 		{"answer to no request", func(l *letter) { l.m = mle.Message{Command: mle.LinkAccept, TLVs: linkAccept} }, mle.RefusedChallenge, false},
 		{"link accept of no router", func(l *letter) {
-			l.m = mle.Message{Command: mle.LinkAccept, TLVs: bytes.Replace(linkAccept, []byte{0, 2}, []byte{0, 2, 0xf8, 0, 77, 2}, 1)}
+			l.m = mle.Message{Command: mle.LinkAccept, TLVs: append(mle.TLVs(nil).AppendUint16(mle.TypeSource, neighbor.RouterRLOC16(free)), linkAccept...)}
 		}, mle.RefusedUnknown, false},
 		{"child id request out of the blue", func(l *letter) {
 			l.from, l.m = stranger, mle.Message{Command: mle.ChildIDRequest, TLVs: childID}
@@ -107,7 +112,7 @@ func TestRefused(t *testing.T) {
 			l.m = mle.Message{Command: mle.LinkRequest, TLVs: version(challenge(nil)).Append(mle.TypeLeaderData, other.Append(nil)...)}
 		}, mle.RefusedPartition, false},
 		{"link request by a router that there is not", func(l *letter) {
-			l.from, l.m = stranger, mle.Message{Command: mle.LinkRequest, TLVs: version(challenge(nil)).AppendUint16(mle.TypeSource, 62<<10)}
+			l.from, l.m = stranger, mle.Message{Command: mle.LinkRequest, TLVs: version(challenge(nil)).AppendUint16(mle.TypeSource, neighbor.RouterRLOC16(free))}
 		}, mle.RefusedUnknown, false},
 		{"link request with another's address", func(l *letter) {
 			l.from, l.m = stranger, mle.Message{Command: mle.LinkRequest, TLVs: version(challenge(nil)).AppendUint16(mle.TypeSource, r.MLE().RLOC16())}

@@ -152,12 +152,3 @@ func (w *world) connected(nodes ...*sim.Node) {
 }
 
 func child(parent, c *sim.Node) *neighbor.Child { return parent.Table().ChildByExt(c.MAC().Ext()) }
-
-func parse(t *testing.T, s string) netip.Addr {
-	t.Helper()
-	a, err := netip.ParseAddr(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
