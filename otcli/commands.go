@@ -16,6 +16,7 @@ func commands() []command {
 		{"commissioner", group(commissionerCommands)},
 		{"contextreusedelay", number(32, contextReuseDelay, setContextReuseDelay)},
 		{"counters", counters},
+		{"csl", csl},
 		{"dataset", datasetCommand},
 		{"detach", detach},
 		{"discover", discover},

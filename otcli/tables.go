@@ -30,7 +30,7 @@ func child(c *CLI, args []string) error {
 		for _, x := range c.children() {
 			c.line("| %3d | 0x%04x | %10d | %10d | %5d | %4d |%1d|%1d|%1d|%3d| %1d | %5d | %5d | %s |",
 				neighbor.ChildID(x.RLOC16), x.RLOC16, x.Timeout/time.Second, c.age(x.LastHeard), x.Quality.In(), x.NetData,
-				bit(x.Mode.RxOnWhenIdle()), bit(x.Mode.FullThread()), bit(x.Mode.FullNetworkData()), x.Version, 0,
+				bit(x.Mode.RxOnWhenIdle()), bit(x.Mode.FullThread()), bit(x.Mode.FullNetworkData()), x.Version, bit(x.CSL.Synced),
 				x.Indirect.Queued, x.Supervision/time.Second, x.Ext)
 		}
 		c.line("")
@@ -65,7 +65,7 @@ func (c *CLI) showChild(x *neighbor.Child) {
 	c.line("Rloc: %04x", x.RLOC16)
 	c.line("Ext Addr: %s", x.Ext)
 	c.line("Mode: %s", m)
-	c.line("CSL Synchronized: %d ", 0)
+	c.line("CSL Synchronized: %d ", bit(x.CSL.Synced))
 	c.line("Net Data: %d", x.NetData)
 	c.line("Timeout: %d", x.Timeout/time.Second)
 	c.line("Age: %d", c.age(x.LastHeard))
