@@ -11,8 +11,12 @@ import (
 	"gatewayd/thread/tmf"
 )
 
-// offerInterval is the time between offers of a dataset to the leader.
-const offerInterval = 5 * time.Second
+// The time between offers of a dataset to the leader, and after one that was
+// accepted: the news of it may take as long as between two Advertisements.
+const (
+	offerInterval = 5 * time.Second
+	offerAgain    = 40 * time.Second
+)
 
 var errRejected = errors.New("dataset: the leader refused it")
 
@@ -50,13 +54,15 @@ func (m *Manager) offer(k kind) {
 			if err == nil {
 				err = answerOf(r)
 			}
-			if err != nil {
-				m.log("DATASET-OFFER", "the leader did not take this node's dataset", err)
+			if err == nil {
+				o.timer.Start(offerAgain)
+				return
 			}
+			o.timer.Start(offerInterval)
+			m.log("DATASET-OFFER", "the leader did not take this node's dataset", err)
 			if k == pending && errors.Is(err, errRejected) {
 				m.updateRejected()
 			}
-			o.timer.Start(offerInterval)
 		})
 }
 

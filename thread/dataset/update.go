@@ -16,6 +16,7 @@ var (
 	ErrSuperseded = errors.New("dataset: somebody else changed the network")
 	ErrRejected   = errors.New("dataset: the network's leader refused the update")
 	ErrCancelled  = errors.New("dataset: the update was given up")
+	ErrNoPending  = errors.New("dataset: there is no pending dataset")
 )
 
 // update is a change of the network under way.
@@ -40,6 +41,26 @@ func (m *Manager) Update(change *meshcop.Dataset, done func(error)) error {
 	if contains(m.active, &want) {
 		return ErrUnchanged
 	}
+	return m.begin(want, done)
+}
+
+// Revoke makes the pending dataset come to nothing: by a newer one that changes
+// nothing but the timestamps, for nodes can only be told of newer ones. done is
+// called when all have that, or when it was too late.
+func (m *Manager) Revoke(done func(error)) error {
+	switch {
+	case !m.cfg.Attached() || m.active == nil || m.active.ActiveTimestamp == nil:
+		return ErrDetached
+	case m.pending.d == nil:
+		return ErrNoPending
+	case m.update != nil:
+		m.finishUpdate(ErrCancelled)
+	}
+	return m.begin(meshcop.Dataset{}, done)
+}
+
+// begin changes the network: the timestamps are added here.
+func (m *Manager) begin(want meshcop.Dataset, done func(error)) error {
 	at := *m.active.ActiveTimestamp
 	if p := m.pending.d; p != nil && newer(p.ActiveTimestamp, &at) {
 		at = *p.ActiveTimestamp

@@ -63,9 +63,14 @@ func (m *MLE) spreadDatasets() {
 	}
 	changed := now != m.known
 	m.known = now
-	if changed && m.leader != nil {
+	if !changed {
+		return
+	}
+	if m.leader != nil {
 		m.NetDataUpdated(m.leader.Bump(netdata.Change{Data: true, Stable: true}))
 	}
+	// Who misses the one Data Response must know before a short delay is over.
+	m.advertiseSoon()
 }
 
 // timestamps are those of the datasets, IsNone where there is none.
