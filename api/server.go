@@ -52,6 +52,7 @@ func NewServer(gw *gateway.Gateway, cfg ServerConfig) *Server {
 	s.handle("POST /joiners", s.addJoiner)
 	s.handle("DELETE /joiners/{id}", s.removeJoiner)
 	s.handle("POST /ping", s.ping)
+	s.handle("GET /topology", s.topology)
 	s.handle("GET /events", s.events)
 	s.mux.HandleFunc("/", s.unknown)
 	return s

@@ -20,6 +20,8 @@ import (
 // Options are what a Gateway needs beside its Config.
 type Options struct {
 	Log *slog.Logger // default: discard
+	// Version is what other nodes are told of this program.
+	Version string
 	// NoTUN leaves the host's network alone, as does a Config without a name
 	// for the interface: the node answers echo requests itself.
 	NoTUN bool
@@ -123,8 +125,9 @@ func (g *Gateway) run(ctx context.Context) error {
 func (g *Gateway) build(now time.Time) error {
 	cfg := thread.Config{
 		Rand: rand.Reader, Store: nodeStore{g},
-		Log:     g.logEvent,
-		Changed: func() { g.dirty = true },
+		Log:          g.logEvent,
+		Changed:      func() { g.dirty = true },
+		StackVersion: g.opt.Version,
 	}
 	if g.tun != nil {
 		cfg.Host = g.toHost

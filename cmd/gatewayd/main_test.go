@@ -106,7 +106,7 @@ func TestUsage(t *testing.T) {
 func TestUnreachable(t *testing.T) {
 	socket := t.TempDir() + "/none"
 	for _, args := range []string{"status", "status --json", "events", "dataset new", "dataset show", "dataset show --reveal", "dataset import 00",
-		"dataset import -", "dataset export", "joiner add * J01NME", "joiner list", "joiner remove *", "ping fd00::1"} {
+		"dataset import -", "dataset export", "joiner add * J01NME", "joiner list", "joiner remove *", "ping fd00::1", "topology"} {
 		want := "gatewayd: no gateway answers on " + socket + ": start it with `gatewayd run`, or name its socket with --socket\n"
 		if r := runCmd(t, "", append(strings.Fields(args), "--socket", socket)...); r.code != exitUnreachable || r.out != "" || r.err != want {
 			t.Errorf("%s: %+v", args, r)

@@ -65,7 +65,7 @@ func (a *app) serve(ctx context.Context, cfg gateway.Config) error {
 
 	log.Info("starting", "id", "GW-START", "version", version, "radio", cfg.Radio, "socket", cfg.Socket)
 	var served error // written before Run returns
-	err = gateway.Run(ctx, cfg, gateway.Options{Log: log, Ready: func(g *gateway.Gateway) {
+	err = gateway.Run(ctx, cfg, gateway.Options{Log: log, Version: "gatewayd " + version, Ready: func(g *gateway.Gateway) {
 		if err := notify("READY=1"); err != nil {
 			log.Warn("the service manager was not told", "id", "GW-NOTIFY", "err", err)
 		}
