@@ -157,3 +157,44 @@ func TestGuard(t *testing.T) {
 		t.Errorf("an authoritative message was not followed")
 	}
 }
+
+// A changed rotation time counts from when the key began: it does not prolong
+// its life by having been told again.
+func TestRotationTime(t *testing.T) {
+	m, c, _, _ := newManager(t)
+	m.SetNetworkKey(networkKey, true)
+	m.Start()
+	if m.Guard() != 624*time.Hour {
+		t.Errorf("guard %v", m.Guard())
+	}
+	c.Advance(start.Add(10 * time.Hour))
+	m.SetRotation(672 * time.Hour) // as before
+	m.SetRotation(12 * time.Hour)
+	if m.Guard() != 11*time.Hour {
+		t.Errorf("guard %v", m.Guard())
+	}
+	c.Advance(start.Add(12*time.Hour - time.Second))
+	if m.Sequence() != 0 {
+		t.Fatal("too early")
+	}
+	for want := uint32(1); want < 4; want++ { // one after the other
+		c.Advance(start.Add(time.Duration(want) * 12 * time.Hour))
+		if m.Sequence() != want {
+			t.Fatalf("sequence %d after %d times 12 h", m.Sequence(), want)
+		}
+		if m.Heard(want + 1) {
+			t.Error("followed within the guard time after a rotation")
+		}
+	}
+	c.Advance(c.Now().Add(5 * time.Hour))
+	m.SetRotation(time.Hour) // at least two: it is due
+	c.Advance(c.Now())
+	if m.Sequence() != 4 || m.Guard() != time.Hour {
+		t.Errorf("sequence %d, guard %v", m.Sequence(), m.Guard())
+	}
+	m.Stop()
+	c.Advance(c.Now().Add(1000 * time.Hour))
+	if m.Sequence() != 4 {
+		t.Error("stopped, it goes on rotating")
+	}
+}
