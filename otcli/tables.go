@@ -285,12 +285,8 @@ func nextHop(c *CLI, args []string) error {
 
 func eidCache(c *CLI, _ []string) error {
 	for _, e := range c.node.Addr().Entries() {
-		left := int64(max(0, e.Until.Sub(c.now())) / time.Second)
-		can := 1
-		if (e.Kind == addr.Query || e.Kind == addr.Snooped) && left > 0 {
-			can = 0
-		}
-		s := fmt.Sprintf("%s %04x %s canEvict=%d", address(e.Target), e.RLOC16, e.Kind, can)
+		left := int64((max(0, e.Until.Sub(c.now())) + time.Second - 1) / time.Second)
+		s := fmt.Sprintf("%s %04x %s canEvict=%d", address(e.Target), e.RLOC16, e.Kind, bit(e.CanEvict(c.now())))
 		switch {
 		case e.Kind == addr.Cached && e.MLEID.IsValid():
 			s += fmt.Sprintf(" transTime=%d eid=%s", e.LastTransaction/time.Second, address(e.MLEID))

@@ -65,6 +65,8 @@ type Config struct {
 	// MinimalOnly makes a device that can never be a full Thread device.
 	MinimalOnly bool
 	MaxChildren int
+	// Addresses are the limits of address resolution.
+	Addresses addr.Limits
 	// Vendor and StackVersion are what the node tells in diagnostics.
 	Vendor       diag.Vendor
 	StackVersion string
@@ -120,7 +122,7 @@ func New(cfg Config, now time.Time) *Node {
 		Reaches: n.reaches, Exits: n.exits, WantsCopy: n.wantsCopy,
 		Unreachable: func(dst netip.Addr) { n.addr.Forget(dst) }, Changed: func() { n.mle.AddressesChanged(); n.changed() }})
 	n.tmf = tmf.New(tmf.Config{Clock: &n.clock, Rand: n.rand, IP: n.ip, MeshLocal: n.meshLocal})
-	n.addr = addr.New(addr.Config{Clock: &n.clock, TMF: n.tmf, IP: n.ip, Table: &n.table,
+	n.addr = addr.New(addr.Config{Clock: &n.clock, TMF: n.tmf, IP: n.ip, Table: &n.table, Limits: cfg.Addresses,
 		RLOC: n.RLOC, MLEID: n.MLEID, Router: func() bool { return n.mle.Role() >= mle.Router },
 		Routable:           n.routable,
 		Resolved:           n.mesh.Resolved,

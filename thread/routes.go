@@ -158,21 +158,31 @@ func (r routes) Unreachable(src uint16, packet []byte) {
 	}
 }
 
-// Heard implements mesh.Routes: only datagrams for us or a child teach.
-func (r routes) Heard(src netip.Addr, rloc16 uint16, dst netip.Addr) {
+// Heard implements mesh.Routes. Only full Thread devices look for addresses
+// and so learn where they are.
+func (r routes) Heard(src netip.Addr, rloc16, at uint16) {
 	n := r.n
-	if n.mle.Role() < mle.Router || src.IsMulticast() {
+	if !n.mle.Attached() || !n.mle.Mode().FullThread() || src.IsMulticast() {
 		return
 	}
 	if _, isLocator := n.locator(src); isLocator || !n.meshLocal(src) && !n.mle.NetData().IsOnMesh(src) {
 		return
 	}
-	if neighbor.ChildID(rloc16) != 0 && n.table.ChildByRLOC16(rloc16) != nil {
-		return // our own child
+	ours := !n.here(rloc16) && n.here(at)
+	n.addr.Heard(src, rloc16, ours)
+	if c := n.table.ChildByAddress(src); c != nil && !c.Mode.FullThread() &&
+		neighbor.RouterID(rloc16) != neighbor.RouterID(n.mle.RLOC16()) {
+		n.mle.RemoveChild(c.Ext) // it has another parent
 	}
-	if n.ip.Has(dst) || n.table.ChildByAddress(dst) != nil {
-		n.addr.Heard(src, rloc16)
+}
+
+// here reports whether an RLOC16 is ours or that of a child that we resolve for.
+func (n *Node) here(rloc16 uint16) bool {
+	if rloc16 == n.mle.RLOC16() {
+		return true
 	}
+	c := n.table.ChildByRLOC16(rloc16)
+	return c != nil && !c.Mode.FullThread()
 }
 
 // reaches reports whether the mesh has a way to an address that is not ours.

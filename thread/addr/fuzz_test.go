@@ -83,8 +83,9 @@ func FuzzMessages(f *testing.F) {
 			Neighbor:  neighbor.Neighbor{State: neighbor.Valid, RLOC16: 0x0401},
 			Addresses: []netip.Addr{netip.MustParseAddr("fd00:db8:a:b::c0"), ofChild},
 		}}}
-		asked, queried := map[netip.Addr]bool{}, map[netip.Addr]bool{}
-		r := New(Config{Clock: clock, IP: stack, Table: table,
+		asked := map[netip.Addr]bool{}
+		limits := Limits{Entries: 20, Snooped: 4}
+		r := New(Config{Clock: clock, IP: stack, Table: table, Limits: limits,
 			TMF:  tmf.New(tmf.Config{Clock: clock, Rand: rnd, IP: stack, MeshLocal: meshLocal.Contains}),
 			RLOC: func() netip.Addr { return rloc }, MLEID: func() netip.Addr { return mleid }, Router: func() bool { return true },
 			Routable: func(rloc16 uint16) bool { return rloc16 < 0x8000 },
@@ -111,25 +112,23 @@ func FuzzMessages(f *testing.F) {
 			target := withIID(mleid, [8]byte{7: n})
 			switch what {
 			case stepResolve:
-				asked[target], queried[target] = true, true
+				asked[target] = true
 				r.Resolve(target)
 			case stepHeard:
-				// What was seen in passing is looked for when it fails.
-				asked[target] = true
-				r.Heard(target, 0x0800)
+				r.Heard(target, 0x0800, n&1 == 0)
 			case stepTime:
 				clock.Advance(clock.Now().Add(time.Duration(n) * time.Second))
 			default:
 				say(stack, what, id, n, payload)
 			}
-			snooped := 0
+			kept := 0
 			for _, e := range r.Entries() {
-				if e.Kind == Snooped && !queried[e.Target] {
-					snooped++
+				if e.Kind == Snooped && !e.CanEvict(clock.Now()) {
+					kept++
 				}
 			}
-			if len(r.Entries()) > maxEntries || snooped > maxSnooped {
-				t.Fatalf("%d entries, %d snooped", len(r.Entries()), snooped)
+			if len(r.Entries()) > limits.Entries || kept > limits.Snooped {
+				t.Fatalf("%d entries, %d snooped ones that do not give way", len(r.Entries()), kept)
 			}
 		}
 	})

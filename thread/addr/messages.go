@@ -85,7 +85,8 @@ func (r *Resolver) notified(q *tmf.Request) {
 		}
 	}
 	e.Kind, e.RLOC16, e.MLEID, e.LastTransaction = Cached, rloc16, holder, last
-	e.Until, e.retry = now.Add(freshFor), firstRetry
+	e.Until, e.retry, e.kept = now.Add(freshFor), r.cfg.Limits.FirstRetry, false
+	r.touch(e)
 	r.cfg.Resolved(target, true)
 }
 

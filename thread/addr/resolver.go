@@ -1,6 +1,7 @@
 package addr
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -12,45 +13,32 @@ import (
 	"gatewayd/thread/tmf"
 )
 
-// Timing, OpenThread's.
-const (
-	queryTimeout = 3 * time.Second
-	firstRetry   = 15 * time.Second
-	maxRetry     = 120 * time.Second
-	freshFor     = 3 * time.Second // after a notification, and for snooped entries in use
-	maxEntries   = 256
-	maxSnooped   = 16 // entries that snooping may hold at a time
-)
+// freshFor is how long an answer is believed though there is no way to where it
+// says.
+const freshFor = 3 * time.Second
 
-// Kind is what an entry of the cache is.
-type Kind uint8
-
-// The kinds, in the order in which they give way to others.
-const (
-	Retry   Kind = iota // asked in vain; not asked again for a while
-	Snooped             // seen in a passing datagram
-	Query               // asked
-	Cached              // answered
-)
-
-func (k Kind) String() string { return [...]string{"retry", "snoop", "query", "cache"}[k] }
-
-// Entry is one address of the cache.
-type Entry struct {
-	Target          netip.Addr
-	Kind            Kind
-	RLOC16          uint16
-	MLEID           netip.Addr // of a Cached entry's holder
-	LastTransaction time.Duration
-	Until           time.Time // end of Query or Retry, or of a fresh entry's protection
-
-	retry time.Duration
-	used  uint64
+// Limits of a Resolver. What is 0 is OpenThread's default, or our own for the
+// numbers of entries.
+type Limits struct {
+	QueryTimeout time.Duration // 3 s
+	FirstRetry   time.Duration // before the same question after the first in vain: 15 s
+	MaxRetry     time.Duration // 120 s
+	SnoopHold    time.Duration // for which a new snooped entry does not give way: 3 s
+	Entries      int           // 256
+	Snooped      int           // snooped entries that do not give way: 16
 }
 
-// RetryDelay is how long the address is not asked for after the next question
-// in vain.
-func (e *Entry) RetryDelay() time.Duration { return e.retry }
+func (l Limits) withDefaults() Limits {
+	d := Limits{QueryTimeout: 3 * time.Second, FirstRetry: 15 * time.Second, MaxRetry: 120 * time.Second,
+		SnoopHold: 3 * time.Second, Entries: 256, Snooped: 16}
+	l.QueryTimeout = cmp.Or(l.QueryTimeout, d.QueryTimeout)
+	l.FirstRetry = cmp.Or(l.FirstRetry, d.FirstRetry)
+	l.MaxRetry = cmp.Or(l.MaxRetry, d.MaxRetry)
+	l.SnoopHold = cmp.Or(l.SnoopHold, d.SnoopHold)
+	l.Entries = cmp.Or(l.Entries, d.Entries)
+	l.Snooped = cmp.Or(l.Snooped, d.Snooped)
+	return l
+}
 
 // Config is what a Resolver needs.
 type Config struct {
@@ -58,6 +46,8 @@ type Config struct {
 	TMF   *tmf.Agent
 	IP    *ip.Stack
 	Table *neighbor.Table
+	// Limits other than the defaults.
+	Limits Limits
 	// RLOC is the node's own routing locator, MLEID its mesh-local EID.
 	RLOC, MLEID func() netip.Addr
 	// Router reports whether the node is a router and answers for children.
@@ -77,25 +67,20 @@ type Config struct {
 type Resolver struct {
 	cfg     Config
 	entries []*Entry
+	lost    []netip.Addr // of Query entries that are no more: what waits for them is to be told
 	timer   *alarm.Timer
 	use     uint64
 }
 
 // New returns a Resolver that answers queries.
 func New(cfg Config) *Resolver {
+	cfg.Limits = cfg.Limits.withDefaults()
 	r := &Resolver{cfg: cfg}
 	r.timer = cfg.Clock.NewTimer(r.tick)
 	cfg.TMF.Handle(tmf.AddressQuery, r.queried)
 	cfg.TMF.Handle(tmf.AddressNotify, r.notified)
 	cfg.TMF.Handle(tmf.AddressError, r.refuted)
 	return r
-}
-
-// Entries is the cache, the most recently used first.
-func (r *Resolver) Entries() []*Entry {
-	out := slices.Clone(r.entries)
-	slices.SortFunc(out, func(a, b *Entry) int { return int(int64(b.used) - int64(a.used)) })
-	return out
 }
 
 // State is what is known of an address.
@@ -110,25 +95,23 @@ const (
 
 // Resolve finds where an address is, and asks the mesh if it is not known.
 func (r *Resolver) Resolve(target netip.Addr) (rloc16 uint16, s State) {
-	now := r.cfg.Clock.Now()
-	e := r.find(target)
+	now, e := r.cfg.Clock.Now(), r.find(target)
+	if e != nil && e.known() && !(e.Kind == Cached && now.Before(e.Until)) && !r.cfg.Routable(e.RLOC16) {
+		r.remove(e) // it was there, and there is nowhere now
+		e = nil
+	}
 	if e == nil {
 		if e = r.make(Query); e == nil {
 			return 0, Unknown
 		}
-		e.Target = target
-	}
-	r.use++
-	e.used = r.use
-	if e.known() && !now.Before(e.Until) && !r.cfg.Routable(e.RLOC16) {
-		// It was there, and there is nowhere now.
-		e.Kind, e.Until, e.retry = Query, time.Time{}, firstRetry
+		e.Target, e.kept = target, true
 	}
 	switch e.Kind {
-	case Cached:
-		return e.RLOC16, Known
 	case Snooped:
-		e.Kind = Cached
+		e.Kind, e.kept, e.Until = Cached, false, time.Time{}
+		fallthrough
+	case Cached:
+		r.touch(e)
 		return e.RLOC16, Known
 	case Retry:
 		if now.Before(e.Until) {
@@ -140,11 +123,17 @@ func (r *Resolver) Resolve(target netip.Addr) (rloc16 uint16, s State) {
 			return 0, Asked
 		}
 	}
-	e.Until = now.Add(queryTimeout)
-	r.timer.StartEarlier(queryTimeout)
-	r.cfg.TMF.Send(tmf.AddressQuery, ipv6.AllRoutersRealm, tmf.TLVs(nil).AppendAddr(tmf.Target, target),
-		tmf.Options{NonConfirmable: true, Source: r.cfg.RLOC()}, nil)
+	r.touch(e)
+	r.ask(e)
 	return 0, Asked
+}
+
+// ask sends an Address Query.
+func (r *Resolver) ask(e *Entry) {
+	e.Until = r.cfg.Clock.Now().Add(r.cfg.Limits.QueryTimeout)
+	r.timer.StartEarlier(r.cfg.Limits.QueryTimeout)
+	r.cfg.TMF.Send(tmf.AddressQuery, ipv6.AllRoutersRealm, tmf.TLVs(nil).AppendAddr(tmf.Target, e.Target),
+		tmf.Options{NonConfirmable: true, Source: r.cfg.RLOC()}, nil)
 }
 
 // Lookup finds what the cache knows without asking.
@@ -155,65 +144,32 @@ func (r *Resolver) Lookup(target netip.Addr) (uint16, bool) {
 	return 0, false
 }
 
-func (r *Resolver) find(target netip.Addr) *Entry {
-	for _, e := range r.entries {
-		if e.Target == target {
-			return e
-		}
-	}
-	return nil
-}
-
-// make returns a new entry, at the cost of the least needed one: kinds give way
-// in their order, within a kind the least recently used.
-func (r *Resolver) make(k Kind) *Entry {
-	if len(r.entries) >= maxEntries {
-		var victim *Entry
-		now := r.cfg.Clock.Now()
-		for _, e := range r.entries {
-			if e.Kind == Query && e.Until.After(now) || e.Kind == Snooped && e.Until.After(now) {
-				continue
-			}
-			if victim == nil || e.Kind < victim.Kind || e.Kind == victim.Kind && e.used < victim.used {
-				victim = e
-			}
-		}
-		if victim == nil {
-			return nil
-		}
-		r.remove(victim)
-	}
-	e := &Entry{Kind: k, retry: firstRetry}
-	r.entries = append(r.entries, e)
-	return e
-}
-
-func (r *Resolver) remove(e *Entry) {
-	r.entries = slices.DeleteFunc(r.entries, func(x *Entry) bool { return x == e })
-}
-
 // tick ends queries that nobody answered. The delay before the same question
 // doubles each time; a delay that was not followed by a question halves again.
 func (r *Resolver) tick() {
-	now := r.cfg.Clock.Now()
-	var failed []netip.Addr
+	now, l := r.cfg.Clock.Now(), &r.cfg.Limits
+	failed := r.lost
+	r.lost = nil
 	var next time.Time
 	for _, e := range r.entries {
-		if e.Kind == Query && !now.Before(e.Until) {
-			e.Kind, e.Until = Retry, now.Add(e.retry)
-			e.retry = min(2*e.retry, maxRetry)
+		switch {
+		case e.Kind == Query && !now.Before(e.Until):
+			e.Kind, e.kept, e.Until = Retry, false, now.Add(e.retry)
+			e.retry = min(2*e.retry, l.MaxRetry)
+			r.touch(e)
 			failed = append(failed, e.Target)
-		} else if e.Kind == Retry && now.Sub(e.Until) >= maxRetry && e.retry > firstRetry {
-			e.retry, e.Until = max(e.retry/2, firstRetry), now
+		case e.Kind == Retry && now.Sub(e.Until) >= l.MaxRetry && e.retry > l.FirstRetry:
+			e.retry, e.Until = max(e.retry/2, l.FirstRetry), now
 		}
-		if e.Kind == Query || e.Kind == Retry && e.retry > firstRetry {
-			at := e.Until
-			if e.Kind == Retry {
-				at = at.Add(maxRetry)
-			}
-			if next.IsZero() || at.Before(next) {
-				next = at
-			}
+		at := e.Until
+		switch {
+		case e.Kind == Retry && e.retry > l.FirstRetry:
+			at = at.Add(l.MaxRetry)
+		case e.Kind != Query:
+			continue
+		}
+		if next.IsZero() || at.Before(next) {
+			next = at
 		}
 	}
 	if !next.IsZero() {
@@ -224,8 +180,13 @@ func (r *Resolver) tick() {
 	}
 }
 
-// Clear forgets everything, as on a change of partition.
-func (r *Resolver) Clear() { r.entries = nil; r.timer.Stop() }
+// Clear forgets everything, as on a change of partition. What waits for an
+// answer waits in vain.
+func (r *Resolver) Clear() {
+	for len(r.entries) > 0 {
+		r.remove(r.entries[len(r.entries)-1])
+	}
+}
 
 // ForgetRouter forgets what was at a router that is no more, or its children.
 func (r *Resolver) ForgetRouter(id uint8) {
@@ -252,52 +213,10 @@ func (r *Resolver) Arrived(target netip.Addr) {
 	if e == nil {
 		return
 	}
-	asked := e.Kind == Query && e.Until.After(r.cfg.Clock.Now())
+	asked := e.Kind == Query
+	e.Kind = Cached // nothing is lost
 	r.remove(e)
 	if asked {
 		r.cfg.Resolved(target, true)
-	}
-}
-
-func (e *Entry) known() bool { return e.Kind == Cached || e.Kind == Snooped }
-
-// Heard learns from a datagram that came to us, or to a child of ours, from a
-// node of the mesh.
-func (r *Resolver) Heard(src netip.Addr, rloc16 uint16) {
-	e := r.find(src)
-	if e == nil {
-		r.limitSnooped()
-		if e = r.make(Snooped); e == nil {
-			return
-		}
-		e.Target, e.RLOC16 = src, rloc16
-		e.Until = r.cfg.Clock.Now().Add(freshFor)
-		return
-	}
-	switch e.Kind {
-	case Cached, Snooped:
-		e.RLOC16 = rloc16
-	case Query, Retry:
-		r.limitSnooped()
-		e.Kind, e.RLOC16 = Snooped, rloc16
-		r.cfg.Resolved(src, true)
-	}
-}
-
-// limitSnooped makes room for one more snooped entry.
-func (r *Resolver) limitSnooped() {
-	var oldest *Entry
-	n := 0
-	for _, e := range r.entries {
-		if e.Kind != Snooped {
-			continue
-		}
-		n++
-		if oldest == nil || e.Until.Before(oldest.Until) {
-			oldest = e
-		}
-	}
-	if n >= maxSnooped {
-		r.remove(oldest)
 	}
 }

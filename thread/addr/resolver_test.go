@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,7 +116,7 @@ func TestBackoff(t *testing.T) {
 		if _, s := r.Resolve(elsewhere); s != Asked || len(r.sent) != i+1 {
 			t.Fatalf("question %d: state %v, %d sent", i, s, len(r.sent))
 		}
-		r.pass(queryTimeout)
+		r.pass(Limits{}.withDefaults().QueryTimeout)
 		if len(r.resolved) != i+1 {
 			t.Fatalf("question %d: given up %d times", i, len(r.resolved))
 		}
@@ -180,29 +181,30 @@ func TestAnswersQueries(t *testing.T) {
 // A full cache gives up what matters least.
 func TestEviction(t *testing.T) {
 	r := newRig()
+	limits := Limits{}.withDefaults()
 	at := func(i int) netip.Addr {
 		b := elsewhere.As16()
 		b[14], b[15] = byte(i>>8), byte(i)
 		return netip.AddrFrom16(b)
 	}
-	for i := range maxEntries {
+	for i := range limits.Entries {
 		r.Resolve(at(i))
-		r.Heard(at(i), 0x0800)
+		r.Heard(at(i), 0x0800, true)
 		r.Resolve(at(i)) // used: it counts as cached now
 	}
-	if len(r.Entries()) != maxEntries {
+	if len(r.Entries()) != limits.Entries {
 		t.Fatalf("%d entries", len(r.Entries()))
 	}
 	r.Resolve(at(0))
 	r.Resolve(at(1000))
-	if _, ok := r.Lookup(at(1)); ok || len(r.Entries()) != maxEntries {
+	if _, ok := r.Lookup(at(1)); ok || len(r.Entries()) != limits.Entries {
 		t.Errorf("the least recently used one stayed; %d entries", len(r.Entries()))
 	}
 	if _, ok := r.Lookup(at(0)); !ok {
 		t.Error("one that was used lately went")
 	}
 	for i := range 100 {
-		r.Heard(at(2000+i), 0x0800)
+		r.Heard(at(2000+i), 0x0800, true)
 	}
 	n := 0
 	for _, e := range r.Entries() {
@@ -210,7 +212,35 @@ func TestEviction(t *testing.T) {
 			n++
 		}
 	}
-	if n > maxSnooped {
+	if n > limits.Snooped {
 		t.Errorf("%d snooped entries", n)
+	}
+}
+
+// What passes by teaches new addresses only if it is for us; the first of them
+// are kept for a while.
+func TestSnooping(t *testing.T) {
+	r := newRig()
+	at := func(i byte) netip.Addr { return withIID(mleid, [8]byte{7: i}) }
+	show := func() string {
+		var s []string
+		for _, e := range r.Entries() {
+			s = append(s, fmt.Sprintf("%x:%04x %v %t", e.Target.As16()[15], e.RLOC16, e.Kind, e.CanEvict(r.clock.Now())))
+		}
+		return strings.Join(s, ", ")
+	}
+	r.cfg.Limits.Snooped = 2
+	r.Heard(at(1), 0x0800, false)
+	for i := byte(2); i <= 4; i++ {
+		r.Heard(at(i), 0x0800, true)
+	}
+	if got, want := show(), "4:0800 snoop true, 3:0800 snoop false, 2:0800 snoop false"; got != want {
+		t.Errorf("after three for us: %s, want %s", got, want)
+	}
+	r.Heard(at(2), 0x0c00, false)
+	r.Resolve(at(3))
+	r.clock.Advance(r.clock.Now().Add(4 * time.Second))
+	if got, want := show(), "3:0800 cache true, 4:0800 snoop true, 2:0c00 snoop true"; got != want {
+		t.Errorf("later: %s, want %s", got, want)
 	}
 }

@@ -50,8 +50,9 @@ type Routes interface {
 	// Unreachable tells the mesh node src that its datagram, of which packet
 	// is the beginning, went to a place where it is not reachable.
 	Unreachable(src uint16, packet []byte)
-	// Heard is told the mesh address a secured unicast datagram came from.
-	Heard(src netip.Addr, rloc16 uint16, dst netip.Addr)
+	// Heard is told of a secured unicast datagram the mesh addresses that it
+	// came from and goes to, which may be another node.
+	Heard(src netip.Addr, rloc16, at uint16)
 }
 
 // Handler takes what was received.

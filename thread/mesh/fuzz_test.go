@@ -49,7 +49,7 @@ func (w *world) Contexts() lowpan.Contexts                  { return contexts }
 func (w *world) Unroutable(uint16)                          {}
 func (w *world) Reachable(uint16, netip.Addr) bool          { return true }
 func (w *world) Unreachable(uint16, []byte)                 {}
-func (w *world) Heard(netip.Addr, uint16, netip.Addr)       {}
+func (w *world) Heard(netip.Addr, uint16, uint16)           {}
 func (w *world) Locate(_, dst netip.Addr) (rloc16 uint16, v Verdict) {
 	switch b := dst.As16(); b[15] & 3 {
 	case 0:

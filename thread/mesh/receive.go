@@ -53,7 +53,9 @@ func (f *Forwarder) receiveLowpan(b []byte, info link.Info) {
 func (f *Forwarder) up(packet []byte, info link.Info) {
 	if info.Secured && info.Src.Mode == ieee802154.AddrShort {
 		if h, _, err := ipv6.DecodeHeader(packet); err == nil && !h.Dst.IsMulticast() && !h.Src.IsLinkLocalUnicast() {
-			f.cfg.Routes.Heard(h.Src, info.Src.Short, h.Dst)
+			if info.Dst.Mode == ieee802154.AddrShort && !info.Dst.IsBroadcast() {
+				f.cfg.Routes.Heard(h.Src, info.Src.Short, info.Dst.Short)
+			}
 			f.checkPlace(info, h, packet)
 		}
 	}
@@ -109,9 +111,12 @@ func (f *Forwarder) receiveMesh(b []byte, r *mac.Received) {
 		f.cfg.Routes.Unroutable(h.Dst)
 		ok = false
 	}
-	if head, known := f.head(h, rest); known && (!ok || !f.cfg.Routes.Reachable(h.Dst, dstOf(head))) {
-		f.cfg.Routes.Unreachable(h.Src, head)
-		ok = false
+	if head, known := f.head(h, rest); known {
+		f.cfg.Routes.Heard(srcOf(head), h.Src, h.Dst)
+		if !ok || !f.cfg.Routes.Reachable(h.Dst, dstOf(head)) {
+			f.cfg.Routes.Unreachable(h.Src, head)
+			ok = false
+		}
 	}
 	if !ok {
 		f.Counters.NotForwarded++
@@ -142,7 +147,8 @@ func (f *Forwarder) head(h lowpan.MeshHeader, b []byte) ([]byte, bool) {
 	return f.scratch, true
 }
 
-// dstOf is the destination in an IPv6 header.
+// srcOf is the source in an IPv6 header, dstOf the destination.
+func srcOf(packet []byte) netip.Addr { return netip.AddrFrom16([16]byte(packet[8:])) }
 func dstOf(packet []byte) netip.Addr { return netip.AddrFrom16([16]byte(packet[24:])) }
 
 // forMinimalChild reports whether an RLOC16 is that of a child of ours that is
