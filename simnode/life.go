@@ -39,7 +39,7 @@ func (r *runner) live(ctx context.Context) error {
 	var end error
 	var cli *otcli.CLI
 	node := thread.New(thread.Config{
-		Rand: r.entropy, Store: r.state, StackVersion: r.version,
+		Rand: r.entropy, Store: r.state, StackVersion: r.version, Addresses: r.cfg.Profile.Addresses,
 		Log: func(e thread.Event) {
 			r.logEvent(e)
 			if cli != nil && errors.Is(e.Err, netdata.ErrFull) {
@@ -49,6 +49,7 @@ func (r *runner) live(ctx context.Context) error {
 		CommissionerChanged: func(s joining.CommissionerState, why error) { cli.CommissionerChanged(s, why) },
 		JoinerChanged:       func(e joining.Entry) { cli.JoinerChanged(e) },
 	}, r.pace.now())
+	r.cfg.Profile.tune(node.MLE())
 	radio := rcp.New(rcp.Config{
 		Clock: node.Clock(), Rand: r.rand, Port: r.air, EUI64: udp.EUI64(r.cfg.ID),
 		Version: r.version, AckWait: r.pace.ackWait(),

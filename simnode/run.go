@@ -31,6 +31,8 @@ type Config struct {
 	Out io.Writer
 	// LogFile takes what the node has to say; "" is nowhere.
 	LogFile string
+	// Profile is whose limits and delays the node has; the zero value is our own.
+	Profile Profile
 	// DataDir is where state is kept; "" is tmp in the working directory.
 	DataDir string
 }

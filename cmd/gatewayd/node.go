@@ -24,6 +24,7 @@ node. PORT_OFFSET in the environment chooses among several airs.`,
 	f.IntVarP(&cfg.TimeSpeed, "time-speed", "s", 1, "let time pass so many times as fast")
 	f.StringVarP(&cfg.LogFile, "log-file", "l", "", "file to log to")
 	f.StringVarP(&cfg.Interface, "local-interface", "L", "", "name or address of the interface the air is on (default 127.0.0.1)")
+	profile := f.String("profile", "", "limits and delays of another build: toranj, as OpenThread's tests of this name need them")
 	f.BoolP("enable-energy-scan", "E", false, "accepted for compatibility: the radio can always do it")
 	f.BoolP("sleep-to-tx", "t", false, "accepted for compatibility: the radio can always do it")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -33,6 +34,9 @@ node. PORT_OFFSET in the environment chooses among several airs.`,
 		}
 		if cfg.TimeSpeed < 1 {
 			return usageError{fmt.Errorf("--time-speed: %d is not positive", cfg.TimeSpeed)}
+		}
+		if cfg.Profile, err = simnode.ProfileOf(*profile); err != nil {
+			return usageError{err}
 		}
 		if cfg.PortOffset, err = udp.OffsetFromEnv(); err != nil {
 			return err

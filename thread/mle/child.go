@@ -33,6 +33,7 @@ type childState struct {
 	attachedAt   time.Time
 	supervision  *alarm.Timer
 	previous     ieee802154.ExtAddr // parent
+	previousAt   uint16
 	hadParent    bool
 	fetchRoute   bool // of the parent, after a restart
 	registered   []AddressEntry

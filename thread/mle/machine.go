@@ -85,6 +85,9 @@ type Tuning struct {
 	ParentPriority      ParentPriority
 	MaxChildAddresses   int // 4
 	CSL                 CSLTuning
+	// InformParent makes a child that has found another parent tell its former
+	// one, which then need not wait for the timeout.
+	InformParent bool
 }
 
 // ParentPriority is how a router recommends itself as parent.

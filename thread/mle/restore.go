@@ -55,7 +55,7 @@ func (m *MLE) restoreChild(rloc16 uint16, info ParentInfo) {
 		State: neighbor.Restored, Ext: info.Ext, Version: info.Version, Mode: routerMode,
 		RLOC16: neighbor.RouterRLOC16(neighbor.RouterID(rloc16)), LastHeard: m.cfg.Clock.Now(),
 	}}
-	m.child.previous, m.child.hadParent = info.Ext, true
+	m.child.previous, m.child.previousAt, m.child.hadParent = info.Ext, p.RLOC16, true
 	m.setRLOC16(rloc16)
 	m.child.updates = 0
 	m.updateParent(updateChallenge)

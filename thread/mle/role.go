@@ -6,6 +6,7 @@ import (
 	"gatewayd/alarm"
 	"gatewayd/ieee802154"
 	"gatewayd/ipv6"
+	"gatewayd/thread/link"
 	"gatewayd/thread/neighbor"
 	"gatewayd/thread/netdata"
 )
@@ -183,13 +184,24 @@ func (m *MLE) becomeChild(rloc16 uint16) {
 	if p := m.cfg.Table.Parent.Ext; p != m.child.previous {
 		if m.child.hadParent {
 			m.counters.ParentChanges++
+			m.informParent(m.child.previousAt)
 		}
 		m.child.previous, m.child.hadParent = p, true
 		if m.cfg.Events.ParentChanged != nil {
 			m.cfg.Events.ParentChanged()
 		}
 	}
+	m.child.previousAt = m.cfg.Table.Parent.RLOC16
 	m.save()
+}
+
+// informParent lets a former parent see by an empty datagram from another place
+// that we are not its child any more.
+func (m *MLE) informParent(rloc16 uint16) {
+	if m.Tuning.InformParent && rloc16 != m.cfg.Table.Parent.RLOC16 {
+		h := ipv6.Header{NextHeader: ipv6.ProtoNoNext, HopLimit: 64, Src: m.MLEID(), Dst: m.Locator(rloc16)}
+		_ = m.cfg.IP.Send(h.Append(nil), link.Options{Priority: link.Normal})
+	}
 }
 
 // followMode makes the receiver what the mode says.

@@ -1,0 +1,46 @@
+package simnode
+
+import (
+	"fmt"
+	"time"
+
+	"gatewayd/thread/addr"
+	"gatewayd/thread/mle"
+)
+
+// Profile is what a build of OpenThread fixes and its tests take for granted.
+type Profile struct {
+	ChildTimeout time.Duration // 0: that of package mle
+	// MaxChildAddresses is how many addresses of a child a parent keeps; 0:
+	// that of package mle.
+	MaxChildAddresses int
+	// InformParent tells a child's previous parent that it is gone.
+	InformParent bool
+	Addresses    addr.Limits
+}
+
+// ProfileOf finds a profile by name: "toranj" is that of OpenThread's tests of
+// this name, "" none.
+func ProfileOf(name string) (Profile, error) {
+	switch name {
+	case "":
+		return Profile{}, nil
+	case "toranj":
+		return Profile{
+			ChildTimeout: 120 * time.Second, MaxChildAddresses: 10, InformParent: true,
+			Addresses: addr.Limits{QueryTimeout: 6 * time.Second, FirstRetry: 4 * time.Second,
+				MaxRetry: 120 * time.Second, SnoopHold: 3 * time.Second, Entries: 16, Snooped: 2},
+		}, nil
+	}
+	return Profile{}, fmt.Errorf("simnode: no profile %q, only toranj", name)
+}
+
+func (p Profile) tune(m *mle.MLE) {
+	if p.ChildTimeout > 0 {
+		m.Tuning.ChildTimeout = p.ChildTimeout
+	}
+	if p.MaxChildAddresses > 0 {
+		m.Tuning.MaxChildAddresses = p.MaxChildAddresses
+	}
+	m.Tuning.InformParent = p.InformParent
+}
