@@ -190,7 +190,6 @@ func (l *Leader) remove(now time.Time, match func(rloc16 uint16) bool, keep *Dat
 		})
 		if p.Context != nil && p.Context.Compress && len(p.BorderRouters) == 0 {
 			p.Context.Compress = false
-			c.note(p.Context.Stable)
 			l.contexts.retire(p.Context.ID, now.Add(l.ReuseDelay))
 		}
 	}
@@ -292,7 +291,6 @@ func (l *Leader) addBorderRouter(p *Prefix, e BorderRouter, c *Change) error {
 		return nil
 	}
 	var context uint8
-	stable := e.Stable
 	err := l.try(func(d *Data) error {
 		q := d.prefix(p)
 		if q.Context == nil {
@@ -302,12 +300,7 @@ func (l *Leader) addBorderRouter(p *Prefix, e BorderRouter, c *Change) error {
 			}
 			q.Context = &Context{ID: id, Bits: uint8(p.Prefix.Bits())}
 		}
-		if !q.Context.Compress {
-			// A context that was in its reuse delay may be stable though
-			// the border router is not.
-			q.Context.Compress = true
-			stable = stable || q.Context.Stable
-		}
+		q.Context.Compress = true
 		q.Context.Stable = q.Context.Stable || e.Stable
 		q.BorderRouters = append(q.BorderRouters, e)
 		context = q.Context.ID
@@ -315,7 +308,7 @@ func (l *Leader) addBorderRouter(p *Prefix, e BorderRouter, c *Change) error {
 	})
 	if err == nil {
 		l.contexts.use(context)
-		c.note(stable)
+		c.note(e.Stable)
 	}
 	return err
 }

@@ -142,8 +142,8 @@ func better(ap, bp Preference, a, b uint16, cost CostFunc) bool {
 func (d *Data) Route(src, dst netip.Addr, cost CostFunc) (rloc16 uint16, ok bool) {
 	for i := range d.Prefixes {
 		p := &d.Prefixes[i]
-		if len(p.BorderRouters) == 0 || !p.Prefix.Contains(src) {
-			continue
+		if len(p.BorderRouters) == 0 && p.Context == nil || !p.Prefix.Contains(src) {
+			continue // no prefix that addresses are of, or were until lately
 		}
 		if rloc16, ok = d.ExternalRoute(p.Domain, dst, cost); ok {
 			return rloc16, true

@@ -35,6 +35,7 @@ func TestRoute(t *testing.T) {
 		{Prefix: pfx("fd11:22::/64"), BorderRouters: []BorderRouter{br(0x0400, paros), br(0x0800, paros.With(High)), br(0x0c00, FlagOnMesh)}},
 		{Prefix: pfx("fd99::/64"), BorderRouters: []BorderRouter{br(0x0c00, FlagOnMesh)}},
 		{Prefix: pfx("fd98::/64"), Domain: 1, BorderRouters: []BorderRouter{br(0x1400, paros)}},
+		{Prefix: pfx("fd97::/64"), Context: &Context{ID: 1}},
 		{Prefix: pfx("fc00::/7"), HasRoutes: []HasRoute{hr(0x0400, Low), hr(0x1000, Medium)}},
 		{Prefix: pfx("fd33::/48"), HasRoutes: []HasRoute{hr(0x0402, Medium), hr(0x0800, Medium), hr(0x0c00, Medium)}},
 		{Prefix: pfx("fd33:0:0:1::/64"), Domain: 1, HasRoutes: []HasRoute{hr(0x1800, High)}},
@@ -56,6 +57,7 @@ func TestRoute(t *testing.T) {
 		{"domain of its own", "fd98::1", "fd33:0:0:1::1", nil, 0x1800, true},
 		{"no route in the domain", "fd98::1", "fd44::1", nil, 0x1400, true},
 		{"longer route in another domain", "fd11:22::1", "fd33:0:0:1::1", nil, 0x0800, true},
+		{"prefix withdrawn lately", "fd97::1", "fd33::1", nil, 0x0800, true},
 		{"unknown source", "fd55::1", "fd33::1", nil, 0, false},
 	}
 	for _, tt := range tests {
