@@ -97,38 +97,32 @@ func (s *Stack) changed() {
 
 // SourceFor chooses the address that a datagram to dst is sent from: of the
 // destination's scope, preferred, sharing the longest prefix (RFC 6724 rules
-// 2, 3 and 8). A locator is chosen only to talk to a locator.
+// 2, 3 and 8). Mesh-local addresses are of realm scope. A locator is chosen only
+// to talk to a locator.
 func (s *Stack) SourceFor(dst netip.Addr) (netip.Addr, bool) {
 	if s.Has(dst) {
 		return dst, true
 	}
-	linkScope := dst.IsLinkLocalUnicast() || dst.IsMulticast() && ipv6.Scope(dst) <= ipv6.ScopeLink
+	scope := s.scope(dst)
 	var best *Address
 	bestScore := -1
 	for i := range s.addrs {
 		a := &s.addrs[i]
-		if a.IsLinkLocalUnicast() != linkScope {
+		if a.IsLinkLocalUnicast() != (scope <= ipv6.ScopeLink) {
 			continue
 		}
-		score := 0
-		if dst.IsMulticast() {
-			if a.Bits == 64 && s.meshLocal.Contains(a.Addr) {
-				score += 64
-			}
-		} else {
-			score = commonBits(a.Addr, dst)
+		score := 1024 * appropriate(s.scope(a.Addr), scope)
+		if !dst.IsMulticast() {
+			score += commonBits(a.Addr, dst)
 		}
 		if a.Preferred {
-			score += 256
+			score += 512
 		}
 		if a.Locator {
-			if !isLocator(dst) || !s.meshLocal.Contains(dst) {
+			if !isLocator(dst) || !s.meshLocal.Contains(dst) || isAnycast(a.Addr) {
 				continue
 			}
-			if isAnycast(a.Addr) {
-				continue
-			}
-			score += 512
+			score += 256
 		}
 		if score > bestScore {
 			best, bestScore = a, score
@@ -138,6 +132,28 @@ func (s *Stack) SourceFor(dst netip.Addr) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	return best.Addr, true
+}
+
+// scope of an address, as the scopes of groups (RFC 6724 Section 3.1).
+func (s *Stack) scope(a netip.Addr) uint8 {
+	switch {
+	case a.IsMulticast():
+		return ipv6.Scope(a)
+	case a.IsLinkLocalUnicast():
+		return ipv6.ScopeLink
+	case s.meshLocal.Contains(a):
+		return ipv6.ScopeRealm
+	}
+	return ipv6.ScopeGlobal
+}
+
+// appropriate ranks a source's scope for a destination's: the smallest that is
+// wide enough, else the widest.
+func appropriate(source, destination uint8) int {
+	if source >= destination {
+		return 32 - int(source)
+	}
+	return int(source)
 }
 
 // isLocator reports whether an interface identifier is 0000:00ff:fe00:xxxx.

@@ -76,18 +76,23 @@ func TestSourceFor(t *testing.T) {
 		netip.MustParseAddr("fd00:db8:a:b:0:ff:fe00:4400"): rloc,   // a locator talks to a locator
 		netip.MustParseAddr("fd00:db8:a:b:0:ff:fe00:fc00"): aloc,   // ourselves
 		netip.MustParseAddr("fd11:22::99"):                 global, // the longest prefix in common
-		netip.MustParseAddr("2001:db8::1"):                 mleid,
+		netip.MustParseAddr("2001:db8::1"):                 global, // mesh-local ones are of a smaller scope
 		ipv6.AllNodesRealm:                                 mleid,
 	} {
-		if got, ok := r.SourceFor(dst); !ok || got != want && dst != netip.MustParseAddr("2001:db8::1") {
+		if got, ok := r.SourceFor(dst); !ok || got != want {
 			t.Errorf("to %v: from %v, want %v", dst, got, want)
 		} else if (got == rloc || got == aloc) && want != got {
 			t.Errorf("to %v: from a locator", dst)
 		}
 	}
 	r.Add(Address{Addr: global, Bits: 64, Origin: OriginSLAAC}) // deprecated
-	if got, _ := r.SourceFor(netip.MustParseAddr("fd11:22::99")); got != mleid {
-		t.Errorf("from %v with the better prefix deprecated, want %v", got, mleid)
+	if got, _ := r.SourceFor(netip.MustParseAddr("fd11:22::99")); got != global {
+		t.Errorf("from %v when that of the right scope is deprecated, want %v", got, global)
+	}
+	other := netip.MustParseAddr("fd99::1")
+	r.Add(Address{Addr: other, Bits: 64, Preferred: true, Origin: OriginSLAAC})
+	if got, _ := r.SourceFor(netip.MustParseAddr("fd11:22::99")); got != other {
+		t.Errorf("from %v with the better prefix deprecated, want %v", got, other)
 	}
 }
 
