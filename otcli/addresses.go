@@ -45,7 +45,7 @@ func ipAddr(c *CLI, args []string) error {
 		case s.Addresses()[i].Origin != ip.OriginManual:
 			return InvalidArgs
 		}
-		s.Remove(a)
+		c.node.RemoveAddress(a)
 	case "linklocal":
 		c.line("%s", address(c.node.MLE().LinkLocal()))
 	case "rloc":

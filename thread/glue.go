@@ -2,7 +2,9 @@ package thread
 
 import (
 	"net/netip"
+	"slices"
 
+	"gatewayd/thread/ip"
 	"gatewayd/thread/mle"
 	"gatewayd/thread/neighbor"
 	"gatewayd/thread/netdata"
@@ -62,9 +64,42 @@ func (n *Node) netDataChanged() {
 		n.slaac.update(n.mle.NetData())
 		n.server.timer.StartEarlier(0)
 	}
+	n.followServices()
 	n.commissioning.router.Update()
 	n.commissioning.survey.server.Update()
 	n.changed()
+}
+
+// RemoveAddress takes an address from the node, which may get another one in
+// its prefix.
+func (n *Node) RemoveAddress(a netip.Addr) {
+	n.ip.Remove(a)
+	if n.mle.Attached() {
+		n.slaac.update(n.mle.NetData())
+	}
+}
+
+// followServices has the node's addresses hold the anycast locators of the
+// services that it serves (Thread 1.4 Section 5.2.2.2).
+func (n *Node) followServices() {
+	var want []netip.Addr
+	if n.mle.Attached() {
+		for _, s := range n.mle.NetData().Services {
+			if slices.ContainsFunc(s.Servers, func(e netdata.Server) bool { return e.RLOC16 == n.mle.RLOC16() }) {
+				want = append(want, n.mle.Locator(netdata.ServiceALOC(s.ID)))
+			}
+		}
+	}
+	had := n.anycast
+	n.anycast = want
+	for _, a := range had {
+		if !slices.Contains(want, a) {
+			n.ip.Remove(a)
+		}
+	}
+	for _, a := range want {
+		n.ip.Add(ip.Address{Addr: a, Bits: 64, Preferred: true, Locator: true})
+	}
 }
 
 // dropChildData removes what a child that is gone served to the network.

@@ -90,6 +90,7 @@ type Node struct {
 	mle      *mle.MLE
 	slaac    slaac
 	server   serverData
+	anycast  []netip.Addr // locators of services that we serve
 	identity identity
 
 	commissioning commissioning
@@ -138,8 +139,8 @@ func New(cfg Config, now time.Time) *Node {
 		Joining: joiningInfo{n}, Events: n.mleEvents(), Mode: mode, MinimalOnly: cfg.MinimalOnly,
 		IID: n.identity.MLIID, MaxChildren: cfg.MaxChildren})
 	n.slaac = slaac{ip: n.ip, clock: &n.clock, enabled: true,
-		secret:  func() [32]byte { return n.identity.Secret },
-		expires: map[netip.Addr]*alarm.Timer{}}
+		secret: func() [32]byte { return n.identity.Secret }}
+	n.slaac.timer = n.clock.NewTimer(n.slaac.expire)
 	n.server.init(n)
 	n.buildCommissioning()
 	n.buildDiagnostics()

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 
 	"gatewayd/alarm"
@@ -23,94 +24,118 @@ type slaac struct {
 	ip      *ip.Stack
 	clock   *alarm.Clock
 	secret  func() [32]byte
-	expires map[netip.Addr]*alarm.Timer // addresses whose prefix is gone
-	ours    []netip.Addr
+	ours    []slaacAddress // deprecated ones in the order in which they expire
+	timer   *alarm.Timer
 	enabled bool
 }
 
-// update follows the network data.
+type slaacAddress struct {
+	netip.Addr
+	expires time.Time // zero while its prefix is there
+}
+
+// update follows the network data. A prefix in which the node has an address
+// already gets none.
 func (s *slaac) update(d *netdata.Data) {
 	var want []netdata.SLAACPrefix
 	if s.enabled {
 		for p := range d.SLAACPrefixes() {
-			if p.Prefix.Bits() == 64 && p.Domain == 0 && len(want) < maxSLAAC {
+			if p.Prefix.Bits() == 64 && p.Domain == 0 {
 				want = append(want, p)
 			}
 		}
 	}
+	s.ours = slices.DeleteFunc(s.ours, func(x slaacAddress) bool { return !s.ip.Has(x.Addr) })
+	for _, x := range slices.Clone(s.ours) {
+		if x.expires.IsZero() && !slices.ContainsFunc(want, func(p netdata.SLAACPrefix) bool { return p.Prefix.Contains(x.Addr) }) {
+			s.deprecate(x.Addr)
+		}
+	}
 	for _, p := range want {
 		a := s.address(p.Prefix)
-		if t := s.expires[a]; t != nil {
-			t.Stop()
-			delete(s.expires, a)
+		if !s.ip.Has(a) && (s.covered(p.Prefix) || !s.room()) {
+			continue
 		}
 		bits := 128
 		if p.OnMesh {
 			bits = 64
 		}
-		if !s.has(a) {
-			s.ours = append(s.ours, a)
-		}
+		s.forget(a)
+		s.ours = append(s.ours, slaacAddress{Addr: a})
 		s.ip.Add(ip.Address{Addr: a, Bits: bits, Preferred: p.Preferred, Origin: ip.OriginSLAAC})
 	}
-	for _, a := range s.ours {
-		if s.expires[a] != nil || covered(want, a) {
-			continue
-		}
-		s.expire(a)
-	}
+	s.arm()
 }
 
-func covered(want []netdata.SLAACPrefix, a netip.Addr) bool {
-	for _, p := range want {
-		if p.Prefix.Contains(a) {
-			return true
-		}
-	}
-	return false
+// covered reports whether the node has an address in a prefix.
+func (s *slaac) covered(p netip.Prefix) bool {
+	return slices.ContainsFunc(s.ip.Addresses(), func(a ip.Address) bool { return p.Contains(a.Addr) })
 }
 
-func (s *slaac) has(a netip.Addr) bool {
-	for _, x := range s.ours {
-		if x == a {
-			return true
-		}
+// room makes room for one more address, at the cost of a deprecated one if it
+// must be.
+func (s *slaac) room() bool {
+	if len(s.ours) < maxSLAAC {
+		return true
 	}
-	return false
+	i := slices.IndexFunc(s.ours, func(x slaacAddress) bool { return !x.expires.IsZero() })
+	if i < 0 {
+		return false
+	}
+	s.remove(s.ours[i].Addr)
+	return true
 }
 
-// expire deprecates an address that was preferred, and removes it later.
-func (s *slaac) expire(a netip.Addr) {
+// deprecate lets an address go whose prefix is gone: later if it was preferred.
+func (s *slaac) deprecate(a netip.Addr) {
 	for _, x := range s.ip.Addresses() {
 		if x.Addr == a && x.Preferred {
 			x.Preferred = false
 			s.ip.Add(x)
-			s.expires[a] = s.clock.After(deprecateTime, func() { s.remove(a) })
+			s.forget(a)
+			s.ours = append(s.ours, slaacAddress{a, s.clock.Now().Add(deprecateTime)})
 			return
 		}
 	}
 	s.remove(a)
 }
 
-func (s *slaac) remove(a netip.Addr) {
-	if t := s.expires[a]; t != nil {
-		t.Stop()
-		delete(s.expires, a)
-	}
-	for i, x := range s.ours {
-		if x == a {
-			s.ours = append(s.ours[:i], s.ours[i+1:]...)
-			break
+// arm sets the timer for the first address that expires.
+func (s *slaac) arm() {
+	for _, x := range s.ours {
+		if !x.expires.IsZero() {
+			s.timer.StartAt(x.expires)
+			return
 		}
 	}
+	s.timer.Stop()
+}
+
+func (s *slaac) expire() {
+	now := s.clock.Now()
+	for _, x := range slices.Clone(s.ours) {
+		if !x.expires.IsZero() && !now.Before(x.expires) {
+			s.remove(x.Addr)
+		}
+	}
+	s.arm()
+}
+
+func (s *slaac) forget(a netip.Addr) {
+	s.ours = slices.DeleteFunc(s.ours, func(x slaacAddress) bool { return x.Addr == a })
+}
+
+func (s *slaac) remove(a netip.Addr) {
+	s.forget(a)
 	s.ip.Remove(a)
 }
 
 // clear removes all addresses at once.
 func (s *slaac) clear() {
 	for len(s.ours) > 0 {
-		s.remove(s.ours[0])
+		s.remove(s.ours[0].Addr)
 	}
+	s.timer.Stop()
 }
 
 // address is the node's address in a prefix: the same each time.
