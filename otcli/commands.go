@@ -38,6 +38,7 @@ func commands() []command {
 		{"mac", macCommand},
 		{"macfilter", macFilterCommand},
 		{"meshdiag", group(meshDiagCommands)},
+		{"mleadvimax", show(advertisementMax)},
 		{"mode", setting(mode, setMode)},
 		{"neighbor", neighborCommand},
 		{"netdata", group(netdataCommands)},

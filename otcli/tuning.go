@@ -1,6 +1,7 @@
 package otcli
 
 import (
+	"fmt"
 	"time"
 
 	"gatewayd/thread/neighbor"
@@ -104,4 +105,8 @@ func childSupervision(c *CLI, args []string) error {
 		return seconds(&t.SupervisionCheck)(c, args[1:])
 	}
 	return InvalidArgs
+}
+
+func advertisementMax(c *CLI) string {
+	return fmt.Sprint(c.node.MLE().AdvertisementMax().Milliseconds())
 }

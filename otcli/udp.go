@@ -1,10 +1,12 @@
 package otcli
 
 import (
+	"errors"
 	"net/netip"
 
 	"gatewayd/thread/ip"
 	"gatewayd/thread/link"
+	"gatewayd/thread/mesh"
 )
 
 // udpSocket is the one UDP socket of the command line.
@@ -65,9 +67,6 @@ func udpBind(c *CLI, args []string) error {
 	if !c.udp.open {
 		return InvalidState
 	}
-	if c.udp.local.Port() != 0 {
-		return Already
-	}
 	return c.listen(a, uint16(port))
 }
 
@@ -83,8 +82,11 @@ func (c *CLI) listen(a netip.Addr, port uint16) error {
 				return NoBufs
 			}
 		}
-	} else if s.UDPInUse(port) {
+	} else if port != c.udp.local.Port() && s.UDPInUse(port) {
 		return Failed
+	}
+	if old := c.udp.local.Port(); old != 0 {
+		s.HandleUDP(old, nil)
 	}
 	c.udp.local = netip.AddrPortFrom(a, port)
 	s.HandleUDP(port, c.udpReceived)
@@ -154,7 +156,11 @@ func udpSend(c *CLI, args []string) error {
 	if !c.udp.secured {
 		o.Security = link.Unsecured
 	}
-	return c.node.IP().SendUDP(ip.Datagram{Src: src, Dst: to, Payload: payload}, o)
+	err = c.node.IP().SendUDP(ip.Datagram{Src: src, Dst: to, Payload: payload}, o)
+	if errors.Is(err, mesh.ErrUnreachable) {
+		return nil // it was sent; what becomes of it is not told
+	}
+	return err
 }
 
 func parsePayload(args []string) ([]byte, error) {

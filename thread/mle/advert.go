@@ -72,6 +72,10 @@ func (m *MLE) advertMax() time.Duration {
 	return min(max(time.Duration(n)*advertPerNeighbor, advertMaxLow), advertMaxHigh)
 }
 
+// AdvertisementMax is the longest interval between advertisements of a router
+// with the neighbours there are.
+func (m *MLE) AdvertisementMax() time.Duration { return m.advertMax() }
+
 // advertiseSoon tells neighbours that routes changed.
 func (m *MLE) advertiseSoon() {
 	if !m.Router() {
