@@ -149,6 +149,14 @@ func (m *MAC) retransmit() {
 	m.send()
 }
 
+// heardAt is the RSSI of an acknowledgment as the filter has it.
+func (m *MAC) heardAt(n *neighbor.Neighbor, rssi int8) int8 {
+	if m.Filter != nil {
+		rssi, _ = m.Filter(n.Ext, rssi)
+	}
+	return rssi
+}
+
 // sent ends a transmission for good.
 func (m *MAC) sent(r radio.TxResult) {
 	ok := r.Status == radio.TxOK
@@ -159,7 +167,7 @@ func (m *MAC) sent(r radio.TxResult) {
 	if n != nil && ok {
 		n.Failures = 0
 		if r.Ack.PSDU != nil {
-			n.Quality.Heard(r.Ack.RSSI, m.info.RxSensitivity)
+			n.Quality.Heard(m.heardAt(n, r.Ack.RSSI), m.info.RxSensitivity)
 		}
 	}
 	m.op, m.outChild = idle, nil
