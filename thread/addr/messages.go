@@ -24,7 +24,7 @@ func (r *Resolver) queried(q *tmf.Request) {
 		return
 	}
 	if r.cfg.IP.Has(target) {
-		r.notify(q.From.Remote.Addr(), target, iid(r.cfg.MLEID()), 0)
+		r.notify(q.From.Remote.Addr(), target, iid(r.cfg.MLEID()), nil)
 		return
 	}
 	if !r.cfg.Router() {
@@ -34,20 +34,21 @@ func (r *Resolver) queried(q *tmf.Request) {
 		if c.State != neighbor.Valid || c.Mode.FullThread() || c.Failures >= maxFailures || !slices.Contains(c.Addresses, target) {
 			continue
 		}
-		r.notify(q.From.Remote.Addr(), target, iid(c.Addresses[0]), r.cfg.Clock.Now().Sub(c.LastHeard)+time.Second)
+		last := r.cfg.Clock.Now().Sub(c.LastHeard)
+		r.notify(q.From.Remote.Addr(), target, iid(c.Addresses[0]), &last)
 		return
 	}
 }
 
 // notify tells who asked where target is. The transaction time is told only
 // for a child.
-func (r *Resolver) notify(to, target netip.Addr, mleid [8]byte, last time.Duration) {
+func (r *Resolver) notify(to, target netip.Addr, mleid [8]byte, last *time.Duration) {
 	rloc := r.cfg.RLOC()
 	b := rloc.As16()
 	t := tmf.TLVs(nil).AppendAddr(tmf.Target, target).Append(tmf.MLEID, mleid[:]...).
 		AppendUint16(tmf.RLOC16, uint16(b[14])<<8|uint16(b[15]))
-	if last > 0 {
-		t = t.AppendUint32(tmf.LastTransaction, uint32(last/time.Second))
+	if last != nil {
+		t = t.AppendUint32(tmf.LastTransaction, uint32(*last/time.Second))
 	}
 	r.cfg.TMF.Send(tmf.AddressNotify, to, t, tmf.Options{Source: rloc}, nil)
 }

@@ -160,7 +160,7 @@ func TestAnswersQueries(t *testing.T) {
 	to := "a/an to " + asker.String() + ": "
 	for a, want := range map[netip.Addr]string{
 		mleid:     "[" + to + "0010fd000db8000a000b1122334455667788" + "03081122334455667788" + "02020400" + "]",
-		ofChild:   "[" + to + "0010fd000db8000a000b00000000000000c1" + "030800000000000000c0" + "02020400" + "06040000000b" + "]", // 10 s, rounded up
+		ofChild:   "[" + to + "0010fd000db8000a000b00000000000000c1" + "030800000000000000c0" + "02020400" + "06040000000a" + "]",
 		elsewhere: "[]",
 	} {
 		if got := query(a); got != want {
