@@ -11,8 +11,8 @@ import (
 // Profile is what a build of OpenThread fixes and its tests take for granted.
 type Profile struct {
 	ChildTimeout time.Duration // 0: that of package mle
-	// MaxChildAddresses is how many addresses of a child a parent keeps; 0:
-	// that of package mle.
+	// MaxChildAddresses is how many addresses a child registers and a parent
+	// keeps; 0: those of package mle.
 	MaxChildAddresses int
 	// InformParent tells a child's previous parent that it is gone.
 	InformParent bool
@@ -40,7 +40,7 @@ func (p Profile) tune(m *mle.MLE) {
 		m.Tuning.ChildTimeout = p.ChildTimeout
 	}
 	if p.MaxChildAddresses > 0 {
-		m.Tuning.MaxChildAddresses = p.MaxChildAddresses
+		m.Tuning.MaxChildAddresses, m.Tuning.MaxRegistered = p.MaxChildAddresses, p.MaxChildAddresses
 	}
 	m.Tuning.InformParent = p.InformParent
 }

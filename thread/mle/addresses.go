@@ -27,7 +27,7 @@ func (m *MLE) ownAddresses(short bool) []AddressEntry {
 		return out
 	}
 	for _, a := range m.cfg.IP.Addresses() {
-		if len(out) == maxRegistered {
+		if len(out) == m.Tuning.MaxRegistered {
 			return out
 		}
 		if !a.IsLinkLocalUnicast() && !a.Locator && a.Addr != m.MLEID() {
@@ -35,7 +35,7 @@ func (m *MLE) ownAddresses(short bool) []AddressEntry {
 		}
 	}
 	for _, g := range m.cfg.IP.Groups() {
-		if len(out) == maxRegistered {
+		if len(out) == m.Tuning.MaxRegistered {
 			return out
 		}
 		if m.standardGroup(g) || m.mode.RxOnWhenIdle() && ipv6.Scope(g) <= ipv6.ScopeRealm {

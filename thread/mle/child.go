@@ -15,7 +15,6 @@ const (
 	retryDelay    = time.Second // of unicast requests
 	maxTries      = 4
 	updateDelay   = 100 * time.Millisecond // collects changes for one Child Update Request
-	maxRegistered = 4                      // addresses a child registers
 	// shortRequest is how many bytes of TLVs fit one frame without MAC
 	// security. A parent cannot take more before it knows the child.
 	shortRequest = 79

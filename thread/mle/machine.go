@@ -65,6 +65,8 @@ type MLE struct {
 	Tuning   Tuning
 	counters Counters
 	started  time.Time // when the present role began
+
+	stoppedAt time.Time // zero if it was not, since the node came up
 }
 
 // Tuning is what an operator may change at any time. New fills it with
@@ -84,6 +86,7 @@ type Tuning struct {
 	PreferredRouterID   uint8         // neighbor.InvalidID for none
 	ParentPriority      ParentPriority
 	MaxChildAddresses   int // 4
+	MaxRegistered       int // addresses that a minimal device registers with its parent: 4
 	CSL                 CSLTuning
 	// InformParent makes a child that has found another parent tell its former
 	// one, which then need not wait for the timeout.

@@ -36,6 +36,8 @@ type restoring struct {
 func (m *MLE) restore() {
 	n := m.saved.Network
 	switch {
+	case n.Role == Child && !m.stoppedAt.IsZero() && m.cfg.Clock.Now().Sub(m.stoppedAt) >= m.Tuning.ChildTimeout:
+		m.startAttach(anyPartition) // the parent has given us up
 	case n.Role == Child && m.saved.Parent != nil && neighbor.ChildID(n.RLOC16) != 0:
 		m.restoreChild(n.RLOC16, *m.saved.Parent)
 	case n.Role >= Router && neighbor.IsRouterRLOC16(n.RLOC16) && m.mode.FullThread() && m.RouterEligible():

@@ -32,7 +32,7 @@ func New(cfg Config) *MLE {
 			ChildTimeout: 240 * time.Second, SupervisionInterval: 129 * time.Second, SupervisionCheck: 190 * time.Second,
 			UpgradeThreshold: 16, DowngradeThreshold: 23, SelectionJitter: 120 * time.Second,
 			LeaderWeight: defaultWeight, LeaderTimeout: 120 * time.Second, ContextReuseDelay: netdata.DefaultReuseDelay, PreferredRouterID: neighbor.InvalidID,
-			ParentPriority: PriorityAuto, MaxChildAddresses: 4, CSL: CSLTuning{Timeout: neighbor.DefaultCSLTimeout},
+			ParentPriority: PriorityAuto, MaxChildAddresses: 4, MaxRegistered: 4, CSL: CSLTuning{Timeout: neighbor.DefaultCSLTimeout},
 		},
 		eligible: true,
 	}
@@ -81,6 +81,7 @@ func (m *MLE) Stop() {
 	m.setRLOC16(neighbor.InvalidRLOC16)
 	m.dropAddresses()
 	m.restoring = restoring{}
+	m.stoppedAt = m.cfg.Clock.Now()
 	m.setRole(Disabled)
 }
 
