@@ -18,6 +18,7 @@ func commands() []command {
 		{"counters", counters},
 		{"csl", csl},
 		{"dataset", datasetCommand},
+		{"delaytimermin", number(32, delayTimerMin, setDelayTimerMin)},
 		{"detach", detach},
 		{"discover", discover},
 		{"domainname", show(func(*CLI) string { return defaultDomain })},

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"gatewayd/coap"
 	"gatewayd/thread/joining"
 	"gatewayd/thread/meshcop"
 	"gatewayd/thread/tmf"
@@ -133,112 +132,6 @@ func (c *CLI) joinerTable() {
 		}
 		c.line("| %21s | %32s | %10d |", id, e.PSKd.Reveal(), max(0, e.Expires.Sub(c.now()).Milliseconds()))
 	}
-}
-
-// session is the session id of an active commissioner.
-func (c *CLI) session() (uint16, error) {
-	cm := c.node.Commissioner()
-	if cm.State() != joining.Active {
-		return 0, InvalidState
-	}
-	return cm.SessionID(), nil
-}
-
-// commissionerAnnounce sends MGMT_ANNOUNCE_BEGIN: mask, count, period in ms,
-// address.
-func commissionerAnnounce(c *CLI, args []string) error {
-	v, err := parseNumbers(args, 32, 8, 16)
-	if err != nil {
-		return err
-	}
-	to, err := parseAddr(word(args, 3))
-	if err != nil {
-		return err
-	}
-	session, err := c.session()
-	if err != nil {
-		return err
-	}
-	m := meshcop.AnnounceBegin{SessionID: session, ChannelMask: meshcop.MaskOf(uint32(v[0])), Count: uint8(v[1]),
-		Period: uint16(v[2])}
-	return c.manage(tmf.AnnounceBegin, to, m.Append(nil))
-}
-
-// commissionerEnergy sends MGMT_ED_SCAN: mask, count, period and duration in
-// ms, address. Reports are shown as they come.
-func commissionerEnergy(c *CLI, args []string) error {
-	v, err := parseNumbers(args, 32, 8, 16, 16)
-	if err != nil {
-		return err
-	}
-	to, err := parseAddr(word(args, 4))
-	if err != nil {
-		return err
-	}
-	session, err := c.session()
-	if err != nil {
-		return err
-	}
-	m := meshcop.EnergyScan{SessionID: session, ChannelMask: meshcop.MaskOf(uint32(v[0])), Count: uint8(v[1]),
-		Period: uint16(v[2]), ScanDuration: uint16(v[3])}
-	c.node.TMF().Handle(tmf.EnergyReport, func(r *tmf.Request) {
-		if e, err := meshcop.DecodeEnergyReport(r.Payload); err == nil {
-			c.print("Energy: %08x ", e.ChannelMask.Bits())
-			for _, dBm := range e.Energy {
-				c.print("%d ", dBm)
-			}
-			c.line("")
-		}
-		acknowledge(r)
-	})
-	return c.manage(tmf.EnergyScan, to, m.Append(nil))
-}
-
-// commissionerPANID sends MGMT_PANID_QUERY: PAN id, mask, address. Conflicts
-// are shown as they come.
-func commissionerPANID(c *CLI, args []string) error {
-	v, err := parseNumbers(args, 16, 32)
-	if err != nil {
-		return err
-	}
-	to, err := parseAddr(word(args, 2))
-	if err != nil {
-		return err
-	}
-	session, err := c.session()
-	if err != nil {
-		return err
-	}
-	m := meshcop.PANIDQuery{SessionID: &session, PANID: uint16(v[0]), ChannelMask: meshcop.MaskOf(uint32(v[1]))}
-	c.node.TMF().Handle(tmf.PANIDConflict, func(r *tmf.Request) {
-		if q, err := meshcop.DecodePANIDQuery(r.Payload); err == nil {
-			c.line("Conflict: %04x, %08x", q.PANID, q.ChannelMask.Bits())
-		}
-		acknowledge(r)
-	})
-	return c.manage(tmf.PANIDQuery, to, m.Append(nil))
-}
-
-// acknowledge answers a report.
-func acknowledge(r *tmf.Request) {
-	if r.Type == coap.Confirmable {
-		r.Respond(coap.Changed, nil)
-		return
-	}
-	r.NoResponse()
-}
-
-// parseNumbers reads the first words as numbers of so many bits.
-func parseNumbers(args []string, bits ...int) ([]uint64, error) {
-	out := make([]uint64, len(bits))
-	for i, n := range bits {
-		v, err := parseUint(word(args, i), n)
-		if err != nil {
-			return nil, err
-		}
-		out[i] = v
-	}
-	return out, nil
 }
 
 // elements are the words for elements of the Commissioner Dataset.

@@ -1,6 +1,8 @@
 package otcli
 
 import (
+	"cmp"
+
 	"gatewayd/thread/joining"
 	"gatewayd/thread/meshcop"
 	"gatewayd/thread/tmf"
@@ -46,6 +48,7 @@ func datasetCommands() []command {
 		{"pending", datasetPending},
 		{"set", datasetSet},
 		{"tlvs", datasetTLVs},
+		{"updater", datasetUpdater},
 	}
 }
 
@@ -74,11 +77,13 @@ func (c *CLI) showStored(d *meshcop.Dataset, args []string) error {
 }
 
 func datasetActive(c *CLI, args []string) error {
-	return c.showStored(c.node.Datasets().Active(), args)
+	own, _ := c.node.Datasets().Own()
+	return c.showStored(cmp.Or(own, c.node.Datasets().Active()), args)
 }
 
 func datasetPending(c *CLI, args []string) error {
-	return c.showStored(c.node.Datasets().Pending(), args)
+	_, own := c.node.Datasets().Own()
+	return c.showStored(cmp.Or(own, c.node.Datasets().Pending()), args)
 }
 
 func datasetClear(c *CLI, _ []string) error {

@@ -5,12 +5,14 @@ import (
 	"fmt"
 
 	"gatewayd/thread"
+	"gatewayd/thread/dataset"
 	"gatewayd/thread/diag"
 	"gatewayd/thread/ip"
 	"gatewayd/thread/joining"
 	"gatewayd/thread/meshcop"
 	"gatewayd/thread/mle"
 	"gatewayd/thread/netdata"
+	surveying "gatewayd/thread/survey" // survey is one of ours
 )
 
 // Error is an error with the number and the word that OpenThread's command line
@@ -69,6 +71,14 @@ var known = []struct {
 	{ip.ErrNoSource, InvalidState},
 	{ip.ErrTooLong, NoBufs},
 	{netdata.ErrFull, NoBufs},
+	{dataset.ErrDetached, InvalidState},
+	{dataset.ErrBusy, Busy},
+	{dataset.ErrUnchanged, Already},
+	{dataset.ErrSuperseded, Already},
+	{dataset.ErrNotUpdate, InvalidArgs},
+	{dataset.ErrRejected, 37},
+	{surveying.ErrInactive, InvalidState},
+	{surveying.ErrInvalid, InvalidArgs},
 	{diag.ErrState, InvalidState},
 	{diag.ErrBusy, Busy},
 	{diag.ErrNoRouter, NotFound},
