@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -51,6 +53,11 @@ service manager that sets NOTIFY_SOCKET is told when the gateway is ready.`,
 func (a *app) serve(ctx context.Context, cfg gateway.Config) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if os.Getenv("GOMAXPROCS") == "" {
+		// One goroutine does the work, packet by packet. On several processors
+		// handing each packet to it costs more than the packet does.
+		runtime.GOMAXPROCS(1)
+	}
 	events := &api.Events{}
 	level := cfg.Level()
 	log := slog.New(slog.NewMultiHandler(

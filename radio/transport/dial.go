@@ -92,6 +92,9 @@ type conn struct {
 	why  func() string // more about it, or nil
 }
 
+// base is the connection itself.
+func (c *conn) base() Conn { return c.Conn }
+
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	return n, c.explain(err)

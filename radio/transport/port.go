@@ -57,6 +57,8 @@ type Port struct {
 	gen     uint64
 	cancel  context.CancelFunc // of the connection; nil while there is none
 	pending []byte
+	writing bool               // the writer is at work on what was pending
+	direct  func(b []byte) int // writes what fits now, see directWriter; may be nil
 	dropped uint64
 	wake    chan struct{} // of the writer; one token says it all
 }
@@ -90,6 +92,13 @@ func (p *Port) Write(gen uint64, b []byte) bool {
 	if len(p.pending)+len(b) > p.cfg.Queue {
 		p.dropped++
 		return false
+	}
+	if p.direct != nil && len(p.pending) == 0 && !p.writing {
+		// Mostly there is room: then no goroutine has to be woken for it.
+		b = b[p.direct(b):]
+		if len(b) == 0 {
+			return true
+		}
 	}
 	p.pending = append(p.pending, b...)
 	select {
@@ -157,7 +166,7 @@ func (p *Port) serve(ctx context.Context, conn Conn) (heard bool) {
 	used, cancel := context.WithCancel(ctx)
 	p.mu.Lock()
 	p.gen++
-	p.cancel, p.pending = cancel, nil
+	p.cancel, p.pending, p.writing, p.direct = cancel, nil, false, directWriter(conn)
 	gen := p.gen
 	p.mu.Unlock()
 
@@ -177,7 +186,7 @@ func (p *Port) serve(ctx context.Context, conn Conn) (heard bool) {
 	p.emit(ctx, PortEvent{Kind: PortOpened, Gen: gen})
 	heard, err := p.read(used, conn, gen)
 	p.mu.Lock()
-	p.cancel, p.pending = nil, nil
+	p.cancel, p.pending, p.direct = nil, nil, nil
 	p.mu.Unlock()
 	cancel()
 	ended.Wait()
@@ -219,7 +228,7 @@ func (p *Port) write(ctx context.Context, w io.Writer) error {
 		}
 		p.mu.Lock()
 		b := p.pending
-		p.pending = spare[:0]
+		p.pending, p.writing = spare[:0], true
 		p.mu.Unlock()
 		if len(b) > 0 {
 			if _, err := w.Write(b); err != nil {
@@ -227,5 +236,8 @@ func (p *Port) write(ctx context.Context, w io.Writer) error {
 			}
 		}
 		spare = b
+		p.mu.Lock()
+		p.writing = false
+		p.mu.Unlock()
 	}
 }

@@ -1,0 +1,31 @@
+package transport
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// directWriter returns what writes to a connection as much as it takes without
+// waiting, and tells how much that was; nil if the connection cannot. Errors
+// are left for the next ordinary write to meet.
+func directWriter(c Conn) func(b []byte) int {
+	if w, ok := c.(interface{ base() Conn }); ok {
+		c = w.base()
+	}
+	s, ok := c.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return func(b []byte) (n int) {
+		_ = raw.Write(func(fd uintptr) bool {
+			n, _ = unix.Write(int(fd), b)
+			return true
+		})
+		return max(n, 0)
+	}
+}
