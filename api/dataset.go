@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -207,12 +208,8 @@ func (s *Server) newDataset(_ http.ResponseWriter, r *http.Request) (any, error)
 	if err := body(r, &in); err != nil {
 		return nil, err
 	}
-	supported := meshcop.AllChannels()
-	if err := s.gw.Do(r.Context(), func(*thread.Node) {
-		if radio := s.gw.Radio(); radio.State == spinel.Ready && radio.Identity.Channels != 0 {
-			supported = meshcop.MaskOf(radio.Identity.Channels)
-		}
-	}); err != nil {
+	supported, err := s.supported(r.Context())
+	if err != nil {
 		return nil, err
 	}
 	d, err := in.dataset(supported)
@@ -220,6 +217,26 @@ func (s *Server) newDataset(_ http.ResponseWriter, r *http.Request) (any, error)
 		return nil, err
 	}
 	return s.use(r, &d, in.Force)
+}
+
+// supported are the channels that the radio can use, all while it is not known.
+func (s *Server) supported(ctx context.Context) (meshcop.ChannelMask, error) {
+	mask := meshcop.AllChannels()
+	err := s.gw.Do(ctx, func(*thread.Node) {
+		if radio := s.gw.Radio(); radio.State == spinel.Ready && radio.Identity.Channels != 0 {
+			mask = meshcop.MaskOf(radio.Identity.Channels)
+		}
+	})
+	return mask, err
+}
+
+// meshLocal reads a mesh-local prefix.
+func meshLocal(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil || p.Bits() != 64 || p != p.Masked() || p.Addr().As16()[0] != 0xfd {
+		return p, badRequest("mesh-local prefix %q is not one like fd12:3456:789a::/64", s)
+	}
+	return p, nil
 }
 
 // dataset makes a new network's, on one of the radio's channels.
@@ -249,11 +266,9 @@ func (in *NewDataset) dataset(supported meshcop.ChannelMask) (meshcop.Dataset, e
 		d.Channel = &c
 	}
 	if in.MeshLocalPrefix != "" {
-		p, err := netip.ParsePrefix(in.MeshLocalPrefix)
-		if err != nil || p.Bits() != 64 || p != p.Masked() || p.Addr().As16()[0] != 0xfd {
-			return d, badRequest("mesh-local prefix %q is not one like fd12:3456:789a::/64", in.MeshLocalPrefix)
+		if d.MeshLocalPrefix, err = meshLocal(in.MeshLocalPrefix); err != nil {
+			return d, err
 		}
-		d.MeshLocalPrefix = p
 	}
 	for _, f := range []struct {
 		name, value string

@@ -48,6 +48,8 @@ func NewServer(gw *gateway.Gateway, cfg ServerConfig) *Server {
 	s.handle("GET /dataset/{which}/tlvs", s.exportDataset)
 	s.handle("PUT /dataset/{which}", s.importDataset)
 	s.handle("POST /dataset/new", s.newDataset)
+	s.handle("POST /dataset/change", s.changeDataset)
+	s.handle("DELETE /dataset/pending", s.revokeDataset)
 	s.handle("GET /joiners", s.joiners)
 	s.handle("POST /joiners", s.addJoiner)
 	s.handle("DELETE /joiners/{id}", s.removeJoiner)

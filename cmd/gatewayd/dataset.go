@@ -14,8 +14,8 @@ import (
 )
 
 func (a *app) datasetCommand() *cobra.Command {
-	c := &cobra.Command{Use: "dataset", Short: "The network's operational dataset: make, show, import, export"}
-	c.AddCommand(a.datasetNew(), a.datasetShow(), a.datasetImport(), a.datasetExport())
+	c := &cobra.Command{Use: "dataset", Short: "The network's operational dataset: make, change, show, import, export"}
+	c.AddCommand(a.datasetNew(), a.datasetSet(), a.datasetRevoke(), a.datasetShow(), a.datasetImport(), a.datasetExport())
 	return group(c)
 }
 

@@ -77,6 +77,9 @@ func TestUsage(t *testing.T) {
 		{"run --config /does/not/exist.toml", "reading the configuration: open /does/not/exist.toml"},
 		{"dataset new --channel x", "--channel"},
 		{"dataset new --panid 0x12345", `--panid: "0x12345" is not a number of 16 bits`},
+		{"dataset set --delay 0s", "--delay: 0s is no delay"},
+		{"dataset set --panid x", `--panid: "x" is not a number of 16 bits`},
+		{"dataset revoke it", "usage: gatewayd dataset revoke"},
 		{"dataset import", "accepts 1 arg(s), received 0; usage: gatewayd dataset import HEX"},
 		{"joiner add 18b4300000000002", "accepts 2 arg(s)"},
 		{"joiner add 18b43 J01NME", `"18b43" is neither an EUI-64`},
@@ -106,7 +109,7 @@ func TestUsage(t *testing.T) {
 func TestUnreachable(t *testing.T) {
 	socket := t.TempDir() + "/none"
 	for _, args := range []string{"status", "status --json", "events", "dataset new", "dataset show", "dataset show --reveal", "dataset import 00",
-		"dataset import -", "dataset export", "joiner add * J01NME", "joiner list", "joiner remove *", "ping fd00::1", "topology"} {
+		"dataset set --channel 20", "dataset revoke", "dataset import -", "dataset export", "joiner add * J01NME", "joiner list", "joiner remove *", "ping fd00::1", "topology"} {
 		want := "gatewayd: no gateway answers on " + socket + ": start it with `gatewayd run`, or name its socket with --socket\n"
 		if r := runCmd(t, "", append(strings.Fields(args), "--socket", socket)...); r.code != exitUnreachable || r.out != "" || r.err != want {
 			t.Errorf("%s: %+v", args, r)
