@@ -74,8 +74,7 @@ func (m *MAC) heardCSL(n *neighbor.Neighbor, f *ieee802154.Frame, stamp uint64) 
 	if c == nil || c.Mode.RxOnWhenIdle() {
 		return
 	}
-	s := &c.CSL
-	s.Synced, s.Period, s.Phase, s.Stamp, s.Heard = true, told.Period, told.Phase, stamp, m.cfg.Clock.Now()
+	c.CSL.Told(m.cfg.Clock.Now(), told.Period, told.Phase, stamp)
 	m.planCSL()
 }
 
@@ -194,7 +193,7 @@ func (m *MAC) sentCSL(c *neighbor.Child, f *Frame, s radio.TxStatus) {
 	}
 	m.held[c] = f
 	if s == radio.TxNoAck {
-		if c.CSL.Missed++; c.CSL.Missed >= cslWindows {
+		if c.CSL.Miss(); c.CSL.Missed >= cslWindows {
 			c.CSL.Missed, c.CSL.Synced = 0, false
 		}
 	}

@@ -18,9 +18,48 @@ type CSL struct {
 	Channel       uint8         // 0: the network's
 	Timeout       time.Duration // 0: DefaultCSLTimeout
 	Missed        int           // windows in which it did not answer since it did
+
+	// latest is what was told last where Stamp and Phase are of an earlier
+	// frame, whose stamp is believed more.
+	latest moment
 }
 
-const cslUnit = 160 // microseconds
+// moment is one at which a child listens.
+type moment struct {
+	stamp uint64
+	phase uint16
+}
+
+const (
+	cslUnit  = 160 // microseconds
+	maxDrift = 200 // ppm, of a child's clock against the radio's
+)
+
+// Told takes what a frame told. Radios that are programs, or that stamp frames
+// in software, do so late at times and never early: of two moments that differ
+// by more than clocks do, the earlier one is tried first.
+func (c *CSL) Told(now time.Time, period, phase uint16, stamp uint64) {
+	fresh := moment{stamp, phase}
+	same := c.Synced && c.Period == period && c.Missed == 0 && stamp > c.Stamp
+	c.Synced, c.Period, c.Heard, c.latest = true, period, now, fresh
+	if same {
+		at := stamp + uint64(phase)*cslUnit
+		late := int64(at - c.Next(at-uint64(period)*cslUnit/2))
+		if late > cslUnit+int64(stamp-c.Stamp)*maxDrift/1e6 {
+			return
+		}
+	}
+	c.Stamp, c.Phase = stamp, phase
+}
+
+// Miss counts a window in which the child did not answer. The next one is the
+// other of the two moments, if there are two.
+func (c *CSL) Miss() {
+	c.Missed++
+	other := c.latest
+	c.latest = moment{c.Stamp, c.Phase}
+	c.Stamp, c.Phase = other.stamp, other.phase
+}
 
 // Next is the first moment from a time on at which the SFD of a frame for the
 // child is to end, all in microseconds of the radio's clock.
