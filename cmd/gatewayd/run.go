@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -57,6 +58,9 @@ func (a *app) serve(ctx context.Context, cfg gateway.Config) error {
 		// One goroutine does the work, packet by packet. On several processors
 		// handing each packet to it costs more than the packet does.
 		runtime.GOMAXPROCS(1)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // the heap is a few MB: memory is scarcer than time
 	}
 	events := &api.Events{}
 	level := cfg.Level()
