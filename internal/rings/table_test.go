@@ -60,6 +60,7 @@ var table = map[string]ring{
 	"thread/mle":      machine,
 	"thread/neighbor": machine,
 	"thread/netdata":  machine,
+	"thread/survey":   machine,
 	"thread/tmf":      machine,
 
 	"api":              daemon,
