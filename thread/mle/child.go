@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	retryDelay    = time.Second // of unicast requests
-	maxTries      = 4
-	updateDelay   = 100 * time.Millisecond // collects changes for one Child Update Request
+	retryDelay  = time.Second // of unicast requests
+	maxTries    = 4
+	updateDelay = 100 * time.Millisecond // collects changes for one Child Update Request
 	// shortRequest is how many bytes of TLVs fit one frame without MAC
 	// security. A parent cannot take more before it knows the child.
 	shortRequest = 79
