@@ -122,6 +122,13 @@ func (m *MLE) sendLinkAccept(a accepting) {
 	m.sendTo(command, b, a.to)
 }
 
+// provedBefore reports whether a Link Accept and Request is from a router that
+// we have a link with already: it may have heard our request twice, and waits
+// for the answer to its second one.
+func (m *MLE) provedBefore(x *rx, r *neighbor.Router) bool {
+	return x.command == LinkAcceptAndRequest && x.valid() && x.n == &r.Neighbor
+}
+
 // linkAcceptReceived completes a link: both kinds of Link Accept.
 func (m *MLE) linkAcceptReceived(x *rx) {
 	source, response, version := x.uint16(TypeSource), x.challenge(TypeResponse), x.version()
@@ -168,7 +175,7 @@ func (m *MLE) linkAcceptReceived(x *rx) {
 	case r == nil || source == m.rloc16:
 		m.refuse(x, RefusedUnknown, "no such router")
 		return
-	case !matches(response, r.Challenge) || r.State == neighbor.Valid && r.Ext != x.ext:
+	case !matches(response, r.Challenge) && !m.provedBefore(x, r) || r.State == neighbor.Valid && r.Ext != x.ext:
 		m.refuse(x, RefusedChallenge, "")
 		return
 	case m.role != Child && leader.Partition != m.partition.Partition:
