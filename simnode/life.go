@@ -49,7 +49,7 @@ func (r *runner) live(ctx context.Context) error {
 		CommissionerChanged: func(s joining.CommissionerState, why error) { cli.CommissionerChanged(s, why) },
 		JoinerChanged:       func(e joining.Entry) { cli.JoinerChanged(e) },
 	}, r.pace.now())
-	r.cfg.Profile.tune(node.MLE())
+	r.cfg.Profile.tune(node)
 	radio := rcp.New(rcp.Config{
 		Clock: node.Clock(), Rand: r.rand, Port: r.air, EUI64: udp.EUI64(r.cfg.ID),
 		Version: r.version, AckWait: r.pace.ackWait(),

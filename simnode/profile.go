@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"gatewayd/thread"
 	"gatewayd/thread/addr"
-	"gatewayd/thread/mle"
 )
 
 // Profile is what a build of OpenThread fixes and its tests take for granted.
@@ -14,6 +14,7 @@ type Profile struct {
 	// MaxChildAddresses is how many addresses a child registers and a parent
 	// keeps; 0: those of package mle.
 	MaxChildAddresses int
+	PendingDelay      time.Duration // shortest one of a pending dataset; 0: that of package dataset
 	// InformParent tells a child's previous parent that it is gone.
 	InformParent bool
 	Addresses    addr.Limits
@@ -27,7 +28,7 @@ func ProfileOf(name string) (Profile, error) {
 		return Profile{}, nil
 	case "toranj":
 		return Profile{
-			ChildTimeout: 120 * time.Second, MaxChildAddresses: 10, InformParent: true,
+			ChildTimeout: 120 * time.Second, MaxChildAddresses: 10, PendingDelay: time.Second, InformParent: true,
 			Addresses: addr.Limits{QueryTimeout: 6 * time.Second, FirstRetry: 4 * time.Second,
 				MaxRetry: 120 * time.Second, SnoopHold: 3 * time.Second, Entries: 16, Snooped: 2},
 		}, nil
@@ -35,7 +36,11 @@ func ProfileOf(name string) (Profile, error) {
 	return Profile{}, fmt.Errorf("simnode: no profile %q, only toranj", name)
 }
 
-func (p Profile) tune(m *mle.MLE) {
+func (p Profile) tune(n *thread.Node) {
+	m := n.MLE()
+	if p.PendingDelay > 0 {
+		n.Datasets().MinDelay, n.Datasets().KeyDelay = p.PendingDelay, p.PendingDelay
+	}
 	if p.ChildTimeout > 0 {
 		m.Tuning.ChildTimeout = p.ChildTimeout
 	}

@@ -16,6 +16,10 @@ import (
 // DELAY_TIMER_MINIMAL).
 const DefaultMinDelay = 30 * time.Second
 
+// DefaultKeyDelay is the shortest delay with a new network key (Thread 1.4
+// Section 8.4.3.4, DELAY_TIMER_DEFAULT).
+const DefaultKeyDelay = 300 * time.Second
+
 // State is what must survive a restart: datasets as TLVs, empty if there is
 // none. Pending ones have the delay that was left when they were stored.
 type State struct {
@@ -70,6 +74,8 @@ type Manager struct {
 
 	// MinDelay is the shortest delay that the leader gives a pending dataset.
 	MinDelay time.Duration
+	// KeyDelay is the shortest one of a new network key.
+	KeyDelay time.Duration
 }
 
 // held is a dataset whose delay runs; none if d is nil.
@@ -112,7 +118,7 @@ func newer(a, b *meshcop.Timestamp) bool {
 
 // New returns a Manager without datasets, which answers management requests.
 func New(cfg Config) *Manager {
-	m := &Manager{cfg: cfg, MinDelay: DefaultMinDelay}
+	m := &Manager{cfg: cfg, MinDelay: DefaultMinDelay, KeyDelay: DefaultKeyDelay}
 	m.delay = cfg.Clock.NewTimer(m.activate)
 	m.again = cfg.Clock.NewTimer(m.save)
 	m.soon = cfg.Clock.NewTimer(m.followRole)

@@ -32,7 +32,7 @@ const session = 7
 
 // leading is a leader's Manager, of which only decide may be called.
 func leading() *Manager {
-	return &Manager{active: example(), MinDelay: DefaultMinDelay, cfg: Config{
+	return &Manager{active: example(), MinDelay: DefaultMinDelay, KeyDelay: DefaultKeyDelay, cfg: Config{
 		Leading: func() bool { return true },
 		Session: func() (uint16, bool) { return session, true },
 	}}

@@ -10,12 +10,8 @@ import (
 	"gatewayd/thread/tmf"
 )
 
-// Specification constants of a pending dataset's delay (Thread 1.4 Section
-// 8.4.3.4, DELAY_TIMER_DEFAULT and DELAY_TIMER_MAX).
-const (
-	keyDelay = 300 * time.Second // the shortest one of a new network key
-	maxDelay = 72 * time.Hour
-)
+// maxDelay of a pending dataset (Thread 1.4 Section 8.4.3.4, DELAY_TIMER_MAX).
+const maxDelay = 72 * time.Hour
 
 // kind is which of the two datasets.
 type kind uint8
@@ -168,7 +164,7 @@ func (m *Manager) clamp(ms *uint32, rekeys bool) *uint32 {
 	}
 	least := m.MinDelay
 	if rekeys {
-		least = max(least, keyDelay)
+		least = max(least, m.KeyDelay)
 	}
 	d := min(max(time.Duration(*ms)*time.Millisecond, least), maxDelay)
 	return new(uint32(d.Milliseconds()))
