@@ -121,10 +121,6 @@ func (g *Gateway) run(ctx context.Context) error {
 	return nil
 }
 
-// wakeup is how late this process may well be when it is to give the radio a
-// frame that leaves at a set time.
-const wakeup = 3 * time.Millisecond
-
 // build makes the node and the link to its radio.
 func (g *Gateway) build(now time.Time) error {
 	cfg := thread.Config{
@@ -141,7 +137,7 @@ func (g *Gateway) build(now time.Time) error {
 		Clock: g.node.Clock(), Handler: g.node.Radio(),
 		Send:    func(b []byte) { g.port.Write(g.gen, b) },
 		Notify:  g.radioEvent,
-		BusTime: g.url.BusTime() + wakeup,
+		BusTime: g.url.BusTime(),
 		Tuning:  g.url.Tuning, IID: g.url.IID, NoReset: g.url.NoReset, SkipVersionCheck: g.url.SkipVersionCheck,
 	})
 	g.node.SetRadio(g.link)

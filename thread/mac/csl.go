@@ -10,10 +10,11 @@ import (
 	"gatewayd/thread/neighbor"
 )
 
-// Implementation constants of sending to synchronized sleepy children,
-// OpenThread's but for cslReserve.
+// Implementation constants of sending to synchronized sleepy children.
 const (
-	cslAhead   = 2000 * time.Microsecond // how early a frame is given to the radio
+	// cslAhead is how early a frame is given to the radio: OpenThread's 2 ms,
+	// and what a process on a busy host may be woken too late.
+	cslAhead   = 2*time.Millisecond + 4*time.Millisecond
 	cslGuard   = 1500 * time.Microsecond // by how much that may be too early
 	cslLead    = 300 * time.Microsecond  // what a radio needs at least
 	cslWindows = 4                       // without an answer, and the child is not synchronized
