@@ -14,10 +14,9 @@ import (
 const (
 	// cslAhead is how early a frame is given to the radio: OpenThread's 2 ms,
 	// and what a process on a busy host may be woken too late.
-	cslAhead   = 2*time.Millisecond + 4*time.Millisecond
-	cslGuard   = 1500 * time.Microsecond // by how much that may be too early
-	cslLead    = 300 * time.Microsecond  // what a radio needs at least
-	cslWindows = 4                       // without an answer, and the child is not synchronized
+	cslAhead = 2*time.Millisecond + 4*time.Millisecond
+	cslGuard = 1500 * time.Microsecond // by how much that may be too early
+	cslLead  = 300 * time.Microsecond  // what a radio needs at least
 	// cslReserve is how long before that nothing else is begun: the longest
 	// frame, its acknowledgement, and a few backoffs.
 	cslReserve = 8 * time.Millisecond
@@ -194,8 +193,6 @@ func (m *MAC) sentCSL(c *neighbor.Child, f *Frame, s radio.TxStatus) {
 	}
 	m.held[c] = f
 	if s == radio.TxNoAck {
-		if c.CSL.Miss(); c.CSL.Missed >= cslWindows {
-			c.CSL.Missed, c.CSL.Synced = 0, false
-		}
+		c.CSL.Miss(m.at)
 	}
 }

@@ -22,6 +22,7 @@ type CSL struct {
 	// latest is what was told last where Stamp and Phase are of an earlier
 	// frame, whose stamp is believed more.
 	latest moment
+	rest   uint64 // no window before this moment is used
 }
 
 // moment is one at which a child listens.
@@ -33,6 +34,12 @@ type moment struct {
 const (
 	cslUnit  = 160 // microseconds
 	maxDrift = 200 // ppm, of a child's clock against the radio's
+
+	// After so many windows without an answer the child is left to poll, and
+	// only some windows are tried until it is heard from or its time is over:
+	// the second, the third, the sixth from there, then every twelfth.
+	cslWindows = 4
+	mostRest   = 4
 )
 
 // Told takes what a frame told. Radios that are programs, or that stamp frames
@@ -42,6 +49,7 @@ func (c *CSL) Told(now time.Time, period, phase uint16, stamp uint64) {
 	fresh := moment{stamp, phase}
 	same := c.Synced && c.Period == period && c.Missed == 0 && stamp > c.Stamp
 	c.Synced, c.Period, c.Heard, c.latest = true, period, now, fresh
+	c.Missed, c.rest = 0, 0
 	if same {
 		at := stamp + uint64(phase)*cslUnit
 		late := int64(at - c.Next(at-uint64(period)*cslUnit/2))
@@ -52,10 +60,12 @@ func (c *CSL) Told(now time.Time, period, phase uint16, stamp uint64) {
 	c.Stamp, c.Phase = stamp, phase
 }
 
-// Miss counts a window in which the child did not answer. The next one is the
-// other of the two moments, if there are two.
-func (c *CSL) Miss() {
-	c.Missed++
+// Miss counts the window at a moment in which the child did not answer. The
+// next one is the other of the two moments, if there are two.
+func (c *CSL) Miss(at uint64) {
+	if c.Missed++; c.Missed >= cslWindows {
+		c.rest = at + uint64(c.Period)*cslUnit*3/2<<min(c.Missed-cslWindows, mostRest-1)
+	}
 	other := c.latest
 	c.latest = moment{c.Stamp, c.Phase}
 	c.Stamp, c.Phase = other.stamp, other.phase
@@ -64,6 +74,7 @@ func (c *CSL) Miss() {
 // Next is the first moment from a time on at which the SFD of a frame for the
 // child is to end, all in microseconds of the radio's clock.
 func (c *CSL) Next(from uint64) uint64 {
+	from = max(from, c.rest)
 	at, period := c.Stamp+uint64(c.Phase)*cslUnit, max(uint64(c.Period), 1)*cslUnit
 	if at < from {
 		at += (from - at + period - 1) / period * period

@@ -1,6 +1,7 @@
 package neighbor
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -48,7 +49,7 @@ func TestCSLTold(t *testing.T) {
 			told(&c, at)
 		}
 		for range x.miss {
-			c.Miss()
+			c.Miss(c.Next(c.Stamp + 1))
 		}
 		if got := next(&c); got != x.want {
 			t.Errorf("%s: %d us into the period, want %d", x.name, got, x.want)
@@ -56,12 +57,32 @@ func TestCSLTold(t *testing.T) {
 	}
 	c := CSL{}
 	told(&c, 1_007_000)
-	c.Miss()
+	c.Miss(1_007_000)
 	if told(&c, 1_250_000); next(&c) != 50_000 {
 		t.Error("what a child tells after it was missed is not believed")
 	}
 	if c.Expired(now.Add(99*time.Second)) || !c.Expired(now.Add(DefaultCSLTimeout)) {
 		t.Error("the default timeout is not 100 s")
+	}
+}
+
+// A child that does not answer is tried less and less often.
+func TestCSLRest(t *testing.T) {
+	var c CSL
+	c.Told(time.Time{}, 625, 0, 1_000_000)
+	at := uint64(1_000_000)
+	var skipped []uint64
+	for range 10 {
+		c.Miss(at)
+		next := c.Next(at + 1)
+		skipped = append(skipped, (next-at)/100_000)
+		at = next
+	}
+	if want := []uint64{1, 1, 1, 2, 3, 6, 12, 12, 12, 12}; !slices.Equal(skipped, want) {
+		t.Errorf("the next of %d windows, want %d", skipped, want)
+	}
+	if c.Told(time.Time{}, 625, 0, at); c.Next(at+1) != at+100_000 || c.Missed != 0 {
+		t.Error("heard from, it is not tried at once")
 	}
 }
 
