@@ -21,6 +21,7 @@ func (n *Node) buildSurvey() {
 			_, session, ok := n.commissioning.info.Commissioner()
 			return session, ok
 		},
+		Blind:    func() bool { return !n.mle.Router() && !n.mle.Mode().FullNetworkData() },
 		Announce: n.mle.SendAnnounce})
 	s.client = survey.NewClient(survey.Config{TMF: n.tmf, RLOC: n.RLOC,
 		Session: func() (uint16, bool) {

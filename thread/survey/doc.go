@@ -8,5 +8,5 @@
 //     network has moved
 //
 // A Server does what the commissioner asks whose session is in the network
-// data, and nobody else.
+// data, and nobody else, as far as the node has the data that tell.
 package survey

@@ -38,6 +38,9 @@ type Config struct {
 	// Session is the session of the network's commissioner; false if there is
 	// none.
 	Session func() (uint16, bool)
+	// Blind reports whether the node keeps only the stable network data, which
+	// do not tell of commissioners. It then serves whoever asks.
+	Blind func() bool
 	// Announce sends an MLE Announce on a channel.
 	Announce func(channel uint8)
 }
@@ -111,7 +114,7 @@ func NewServer(cfg Config) *Server {
 // Update must be called when the network data changed: without a commissioner
 // there is nobody to report to.
 func (s *Server) Update() {
-	if _, ok := s.cfg.Session(); ok {
+	if _, ok := s.cfg.Session(); ok || s.cfg.Blind() {
 		return
 	}
 	s.energy.timer.Stop()
@@ -127,7 +130,7 @@ func (s *Server) admit(r *tmf.Request, session uint16, err error) bool {
 	switch {
 	case err != nil:
 		code = coap.BadRequest
-	case !ok || own != session:
+	case (!ok || own != session) && !s.cfg.Blind():
 		code = coap.Forbidden
 	}
 	if r.Type == coap.Confirmable && !r.From.Local.IsMulticast() {

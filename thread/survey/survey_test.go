@@ -90,6 +90,16 @@ func TestEnergyScan(t *testing.T) {
 			t.Errorf("%+v", got[0])
 		}
 	}
+	// A device that does not keep the data that tell of the commissioner.
+	if err := n.sed.MLE().SetMode(0); err != nil {
+		t.Fatal(err)
+	}
+	n.Run(10 * time.Second)
+	got = nil
+	if err := n.router.Survey().EnergyScan(n.sed.RLOC(), 1<<15, 1, 0, time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	n.await("report", func() bool { return len(got) > 0 })
 	// All at once, by a group.
 	got = nil
 	if err := n.router.Survey().EnergyScan(netip.MustParseAddr("ff03::2"), 1<<11, 1, 0, 5*time.Millisecond); err != nil {
