@@ -43,8 +43,13 @@ func TestKilledAtRandomMoments(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	var slowest time.Duration
 	for i := range kills() {
-		time.Sleep(time.Duration(rnd.IntN(1500)) * time.Millisecond)
+		traffic := ns.command("ping", "-6", "-q", "-i", "0.02", "-w", "3", "-s", "200", addr)
+		if err := traffic.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(rnd.IntN(3000)) * time.Millisecond)
 		g.cmd.Process.Kill()
+		traffic.Wait()
 		g.cmd.Wait()
 		start := time.Now()
 		g.run()
