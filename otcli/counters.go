@@ -105,7 +105,7 @@ func (c *CLI) mleCounters() {
 		{"Role Disabled", n.Disabled}, {"Role Detached", n.Detached}, {"Role Child", n.Child},
 		{"Role Router", n.Router}, {"Role Leader", n.Leader}, {"Attach Attempts", n.AttachAttempts},
 		{"Partition Id Changes", n.PartitionChanges}, {"Better Partition Attach Attempts", n.BetterPartitionAttempts},
-		{"Better Parent Attach Attempts", 0}, {"Parent Changes", n.ParentChanges},
+		{"Better Parent Attach Attempts", n.BetterParentAttempts}, {"Parent Changes", n.ParentChanges},
 	} {
 		c.line("%s: %d", x.name, x.value)
 	}

@@ -15,6 +15,7 @@ type Profile struct {
 	// keeps; 0: those of package mle.
 	MaxChildAddresses int
 	PendingDelay      time.Duration // shortest one of a pending dataset; 0: that of package dataset
+	ParentSearch      time.Duration // between searches for a better parent; 0: that of package mle
 	// InformParent tells a child's previous parent that it is gone.
 	InformParent bool
 	Addresses    addr.Limits
@@ -28,7 +29,7 @@ func ProfileOf(name string) (Profile, error) {
 		return Profile{}, nil
 	case "toranj":
 		return Profile{
-			ChildTimeout: 120 * time.Second, MaxChildAddresses: 10, PendingDelay: time.Second, InformParent: true,
+			ChildTimeout: 120 * time.Second, MaxChildAddresses: 10, PendingDelay: time.Second, ParentSearch: 120 * time.Second, InformParent: true,
 			Addresses: addr.Limits{QueryTimeout: 6 * time.Second, FirstRetry: 4 * time.Second,
 				MaxRetry: 120 * time.Second, SnoopHold: 3 * time.Second, Entries: 16, Snooped: 2},
 		}, nil
@@ -46,6 +47,9 @@ func (p Profile) tune(n *thread.Node) {
 	}
 	if p.MaxChildAddresses > 0 {
 		m.Tuning.MaxChildAddresses, m.Tuning.MaxRegistered = p.MaxChildAddresses, p.MaxChildAddresses
+	}
+	if p.ParentSearch > 0 {
+		m.Tuning.ParentSearch = p.ParentSearch
 	}
 	m.Tuning.InformParent = p.InformParent
 }

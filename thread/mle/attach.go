@@ -42,10 +42,12 @@ const (
 	samePartition
 	betterPartition
 	downgrade
+	betterParent
+	selectedParent
 )
 
 func (a attachMode) String() string {
-	return [...]string{"any partition", "same partition", "better partition", "downgrade"}[a]
+	return [...]string{"any partition", "same partition", "better partition", "downgrade", "better parent", "selected parent"}[a]
 }
 
 type attachState uint8
@@ -111,9 +113,11 @@ func (m *MLE) startAttach(mode attachMode) {
 	}
 	m.dropCandidate()
 	a.state, a.mode = attachStart, mode
-	if mode == betterPartition {
+	switch mode {
+	case betterPartition:
 		m.counters.BetterPartitionAttempts++
-	} else {
+	case betterParent, selectedParent:
+	default:
 		m.advert.stop()
 	}
 	a.timer.Start(m.attachDelay())
@@ -148,8 +152,11 @@ func (m *MLE) attachDelay() time.Duration {
 // nextRequest says whom the next Parent Request of the cycle goes to; false
 // when there have been enough.
 func (a *attacher) nextRequest() (mask uint8, ok bool) {
+	if a.mode == selectedParent {
+		return scanRouters, a.requests <= 1
+	}
 	total, routers := laterRequests, laterToRouters
-	if a.cycles <= 1 {
+	if a.cycles <= 1 && a.mode != betterParent {
 		total, routers = firstRequests, firstToRouters
 		if a.mode == samePartition {
 			routers = 0
@@ -174,7 +181,7 @@ func (m *MLE) acceptable() bool {
 	switch a.state {
 	case attachRequest:
 		mask, _ := a.nextRequest()
-		if mask == scanRouters && neighbor.QualityOf(int(a.candidate.margin)) < 3 {
+		if mask == scanRouters && a.mode != selectedParent && neighbor.QualityOf(int(a.candidate.margin)) < 3 {
 			return false // a REED may be better
 		}
 	case attachAnnounce:
@@ -323,13 +330,22 @@ func (m *MLE) dropCandidate() {
 }
 
 func (m *MLE) sendParentRequest(mask uint8) {
+	if m.attach.mode == selectedParent {
+		m.askSelected(mask)
+		return
+	}
 	m.attach.challenge = m.newChallenge()
+	m.send(ParentRequest, m.parentRequest(mask).TLVs, allRouters, link.Options{Security: link.Unsecured})
+}
+
+// parentRequest is a Parent Request with the challenge of this attempt.
+func (m *MLE) parentRequest(mask uint8) *builder {
 	b := m.build()
 	b.mode()
 	b.challenge(m.attach.challenge)
 	b.add(TypeScanMask, mask)
 	b.version()
-	m.send(ParentRequest, b.TLVs, allRouters, link.Options{Security: link.Unsecured})
+	return b
 }
 
 // parentResponseReceived weighs a possible parent.
@@ -406,6 +422,8 @@ func (m *MLE) wanted(c *Connectivity, l LeaderData) bool {
 		return same && age > 0
 	case downgrade:
 		return same && age >= 0
+	case betterParent, selectedParent:
+		return true
 	default:
 		return !same && comparePartitions(c.Singleton(), l, m.Singleton(), m.partition) > 0
 	}

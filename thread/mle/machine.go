@@ -48,6 +48,7 @@ type MLE struct {
 	attach     attacher
 	restoring  restoring
 	child      childState
+	search     search
 	poll       poller
 	nextChild  uint16
 	routing    routing
@@ -91,6 +92,9 @@ type Tuning struct {
 	// InformParent makes a child that has found another parent tell its former
 	// one, which then need not wait for the timeout.
 	InformParent bool
+	// ParentSearch is the time between two searches of a child for a better
+	// parent, 0 for none: 9 min.
+	ParentSearch time.Duration
 }
 
 // ParentPriority is how a router recommends itself as parent.
@@ -109,6 +113,7 @@ type Counters struct {
 	Disabled, Detached, Child, Router, Leader uint16
 	AttachAttempts, PartitionChanges          uint16
 	BetterPartitionAttempts, ParentChanges    uint16
+	BetterParentAttempts                      uint16
 	// Time spent in each role until its last end, by Role.
 	Time [Leader + 1]time.Duration
 	// Refused messages by reason.

@@ -32,7 +32,7 @@ func New(cfg Config) *MLE {
 			ChildTimeout: 240 * time.Second, SupervisionInterval: 129 * time.Second, SupervisionCheck: 190 * time.Second,
 			UpgradeThreshold: 16, DowngradeThreshold: 23, SelectionJitter: 120 * time.Second,
 			LeaderWeight: defaultWeight, LeaderTimeout: 120 * time.Second, ContextReuseDelay: netdata.DefaultReuseDelay, PreferredRouterID: neighbor.InvalidID,
-			ParentPriority: PriorityAuto, MaxChildAddresses: 4, MaxRegistered: 4, CSL: CSLTuning{Timeout: neighbor.DefaultCSLTimeout},
+			ParentPriority: PriorityAuto, MaxChildAddresses: 4, MaxRegistered: 4, ParentSearch: searchInterval, CSL: CSLTuning{Timeout: neighbor.DefaultCSLTimeout},
 		},
 		eligible: true,
 	}
@@ -40,6 +40,7 @@ func New(cfg Config) *MLE {
 	m.attach.timer = cfg.Clock.NewTimer(m.attachTimer)
 	m.child.retry = cfg.Clock.NewTimer(m.childTimer)
 	m.child.supervision = cfg.Clock.NewTimer(m.supervise)
+	m.search.timer, m.search.asked = cfg.Clock.NewTimer(m.searchParent), map[ieee802154.ExtAddr]time.Time{}
 	m.poll.timer = cfg.Clock.NewTimer(m.pollTimer)
 	m.leaderTimer = cfg.Clock.NewTimer(m.leaderDataDue)
 	m.advert.timer = cfg.Clock.NewTimer(m.advertise)
@@ -177,6 +178,7 @@ func (m *MLE) becomeChild(rloc16 uint16) {
 	m.setRole(Child)
 	m.child.attachedAt = m.cfg.Clock.Now()
 	m.child.rearm(m)
+	m.armSearch()
 	m.armSupervision()
 	if m.mode.FullThread() {
 		m.startREED(m.attach.mode)
