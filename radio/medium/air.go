@@ -158,6 +158,16 @@ func (a *Air) LinkOneWay(from, to *Station, rssi float64, loss float64) {
 	from.setLink(to, newLink(rssi, loss))
 }
 
+// LinkBetween is the link by which to hears from: the RSSI in dBm of a
+// transmission at 0 dBm, and the part of the frames that is lost.
+func (a *Air) LinkBetween(from, to *Station) (rssi, loss float64, up bool) {
+	l := from.linkTo(to)
+	return float64(l.gain), float64(l.loss), l.up
+}
+
+// UnlinkOneWay makes to deaf to from.
+func (a *Air) UnlinkOneWay(from, to *Station) { from.setLink(to, link{}) }
+
 // Unlink makes two stations deaf to each other.
 func (a *Air) Unlink(s, o *Station) {
 	s.setLink(o, link{})
