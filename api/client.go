@@ -69,7 +69,9 @@ func NewClient(socket string) *Client {
 // send returns a successful answer's body.
 func (c *Client) send(ctx context.Context, method, path string, in any) (io.ReadCloser, error) {
 	var reqBody io.Reader
-	if in != nil {
+	if r, ok := in.(io.Reader); ok {
+		reqBody = r // as it comes
+	} else if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
 			return nil, fmt.Errorf("api: %w", err)

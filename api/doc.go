@@ -3,7 +3,7 @@
 // asks; docs/commands.md lists the endpoints.
 //
 // Secrets (network key, PSKc, PSKd) are in no answer but that of the two
-// dataset exports.
+// dataset exports and of the command line's own commands for them.
 package api
 
 // Base is what every path begins with.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"gatewayd/gateway"
@@ -35,6 +36,8 @@ type Server struct {
 	gw  *gateway.Gateway
 	cfg ServerConfig
 	mux *http.ServeMux
+
+	clis atomic.Int32 // command lines in use
 }
 
 // NewServer returns a Server that does not serve yet.
@@ -56,6 +59,8 @@ func NewServer(gw *gateway.Gateway, cfg ServerConfig) *Server {
 	s.handle("POST /ping", s.ping)
 	s.handle("GET /topology", s.topology)
 	s.handle("GET /events", s.events)
+	s.handle("POST /cli", s.cli)
+	s.mux.HandleFunc("POST "+Base+"/cli/session", s.cliSession)
 	s.mux.HandleFunc("/", s.unknown)
 	return s
 }

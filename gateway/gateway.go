@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"gatewayd/host"
+	"gatewayd/otcli"
 	"gatewayd/radio"
 	"gatewayd/radio/spinel"
 	"gatewayd/radio/transport"
 	"gatewayd/store"
 	"gatewayd/thread"
+	"gatewayd/thread/joining"
 )
 
 // Options are what a Gateway needs beside its Config.
@@ -41,6 +43,7 @@ type Gateway struct {
 	store *store.Store
 	tun   *host.TUN
 	node  *thread.Node
+	cli   *otcli.CLI
 	link  *spinel.Link
 	port  *transport.Port
 	url   radio.URL
@@ -125,14 +128,17 @@ func (g *Gateway) run(ctx context.Context) error {
 func (g *Gateway) build(now time.Time) error {
 	cfg := thread.Config{
 		Rand: rand.Reader, Store: nodeStore{g},
-		Log:          g.logEvent,
-		Changed:      func() { g.dirty = true },
-		StackVersion: g.opt.Version,
+		Log:                 g.nodeEvent,
+		Changed:             func() { g.dirty = true },
+		StackVersion:        g.opt.Version,
+		CommissionerChanged: func(s joining.CommissionerState, why error) { g.cli.CommissionerChanged(s, why) },
+		JoinerChanged:       func(e joining.Entry) { g.cli.JoinerChanged(e) },
 	}
 	if g.tun != nil {
 		cfg.Host = g.toHost
 	}
 	g.node = thread.New(cfg, now)
+	g.cli = newCLI(g.node, g.opt.Version)
 	g.link = spinel.NewLink(spinel.LinkConfig{
 		Clock: g.node.Clock(), Handler: g.node.Radio(),
 		Send:    func(b []byte) { g.port.Write(g.gen, b) },
@@ -157,13 +163,14 @@ func (g *Gateway) build(now time.Time) error {
 // joins or forms it.
 func (g *Gateway) startNetwork() error {
 	g.node.InterfaceUp()
+	// The command line of the node may make a network, too.
+	if err := g.publishPrefix(); err != nil {
+		return err
+	}
 	if g.node.Datasets().Active() == nil {
 		g.log.Info("no network yet: make one with `gatewayd dataset new`, or take one over with `gatewayd dataset import`",
 			"id", "GW-NO-DATASET")
 		return nil
-	}
-	if err := g.publishPrefix(); err != nil {
-		return err
 	}
 	return g.node.Start()
 }

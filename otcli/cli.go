@@ -15,13 +15,20 @@ import (
 // Config is what a CLI needs. Without Reset, FactoryReset or Exit the command
 // of that name fails.
 type Config struct {
-	// Out takes what is to be shown; lines end with CR LF.
+	// Out takes what is to be shown; lines end with CR LF. Without it only
+	// sessions show anything.
 	Out func(text string)
+	// Ended, if set, is told the error that a command ended with, or 0, in
+	// place of a line that says so and a prompt.
+	Ended func(e Error)
 	// Reset restarts the node, FactoryReset also forgets everything. Neither
 	// has to return to this CLI.
 	Reset, FactoryReset func()
 	// Rand gives random bytes for the keys of new networks.
 	Rand io.Reader
+	// Instead is what to say of a command, by its name, for which there is no
+	// function here.
+	Instead map[string]string
 	// Exit ends the program.
 	Exit func()
 	// Version is what `version` shows, Platform what `platform` does.
@@ -36,9 +43,14 @@ type CLI struct {
 	cfg  Config
 
 	pending bool // a command has not ended
+	ping    *ip.Ping
+	*shared
+}
+
+// settings are what commands leave for others.
+type settings struct {
 	dataset meshcop.Dataset
 	filter  macFilter
-	ping    *ip.Ping
 	udp     udpSocket
 	level   uint64
 	started time.Time
@@ -53,8 +65,11 @@ const (
 
 // New returns a command line for a node. Start shows the first prompt.
 func New(node *thread.Node, cfg Config) *CLI {
-	c := &CLI{node: node, cfg: cfg, level: defaultLogLevel, started: node.Clock().Now()}
+	c := &CLI{node: node, cfg: cfg, shared: &shared{settings: settings{level: defaultLogLevel, started: node.Clock().Now()}}}
 	c.udp.secured = true
+	if cfg.Out != nil {
+		c.open = append(c.open, c)
+	}
 	return c
 }
 
@@ -95,20 +110,35 @@ func (c *CLI) finish(err error) {
 		return
 	}
 	c.pending = false
-	if err == nil {
+	var e Error
+	if err != nil {
+		e = errorOf(err)
+	}
+	switch {
+	case c.cfg.Ended != nil:
+		c.cfg.Ended(e)
+		return
+	case e == 0:
 		c.line("Done")
-	} else {
-		e := errorOf(err)
+	default:
 		c.line("Error %d: %s", uint8(e), e.Word())
 	}
 	c.prompt()
 }
 
-func (c *CLI) prompt() { c.cfg.Out("> ") }
+func (c *CLI) prompt() {
+	if c.cfg.Ended == nil {
+		c.print("> ")
+	}
+}
 
 // print shows text that does not end its line, line text that does.
-func (c *CLI) print(format string, args ...any) { c.cfg.Out(fmt.Sprintf(format, args...)) }
-func (c *CLI) line(format string, args ...any)  { c.print(format+"\r\n", args...) }
+func (c *CLI) print(format string, args ...any) {
+	if c.cfg.Out != nil {
+		c.cfg.Out(fmt.Sprintf(format, args...))
+	}
+}
+func (c *CLI) line(format string, args ...any) { c.print(format+"\r\n", args...) }
 
 func (c *CLI) now() time.Time { return c.node.Clock().Now() }
 

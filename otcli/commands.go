@@ -26,7 +26,7 @@ func commands() []command {
 		{"eui64", show(func(c *CLI) string { return c.node.EUI64().String() })},
 		{"extaddr", setting(extAddr, setExtAddr)},
 		{"extpanid", setting(extPANID, setExtPANID)},
-		{"factoryreset", func(c *CLI, _ []string) error { return c.leave(c.cfg.FactoryReset) }},
+		{"factoryreset", func(c *CLI, _ []string) error { return c.leave("factoryreset", c.cfg.FactoryReset) }},
 		{"ifconfig", ifconfig},
 		{"ipaddr", ipAddr},
 		{"ipmaddr", ipMaddr},
@@ -60,7 +60,7 @@ func commands() []command {
 		{"promiscuous", show(func(*CLI) string { return enabled(false) })},
 		{"pskc", pskc},
 		{"region", show(func(*CLI) string { return noRegion })},
-		{"reset", func(c *CLI, _ []string) error { return c.leave(c.cfg.Reset) }},
+		{"reset", func(c *CLI, _ []string) error { return c.leave("reset", c.cfg.Reset) }},
 		{"rloc16", show(rloc16)},
 		{"route", routeCommand},
 		{"router", router},
@@ -79,7 +79,7 @@ func commands() []command {
 		{"uptime", uptime},
 		{"vendor", vendorCommand},
 		{"version", version},
-		{"exit", func(c *CLI, _ []string) error { return c.leave(c.cfg.Exit) }},
+		{"exit", func(c *CLI, _ []string) error { return c.leave("exit", c.cfg.Exit) }},
 		{"nodeidfilter", nodeIDFilter},
 	}
 }

@@ -34,7 +34,7 @@ func commissionerCommands() []command {
 // CommissionerChanged shows a new state of the commissioner. It is meant for
 // thread.Config.
 func (c *CLI) CommissionerChanged(s joining.CommissionerState, _ error) {
-	c.line("Commissioner: %s", s)
+	c.tell("Commissioner: %s", s)
 }
 
 // progressWords are what is told of a joiner's progress.
@@ -56,7 +56,7 @@ func (c *CLI) JoinerChanged(e joining.Entry) {
 	} else if e.Who.Kind == joining.ByEUI64 {
 		id = fmt.Sprintf("%x", meshcop.JoinerID(e.Who.EUI64))
 	}
-	c.line("Commissioner: Joiner %s %s", w, id)
+	c.tell("Commissioner: Joiner %s %s", w, id)
 }
 
 func commissionerID(c *CLI, args []string) error {

@@ -28,9 +28,13 @@ type NodeFilter interface {
 	Filtered() (nodes []int, only bool)
 }
 
-// leave calls a function of Config. It may not come back to this CLI.
-func (c *CLI) leave(f func()) error {
+// leave calls a function of Config, that of a command. It may not come back to
+// this CLI.
+func (c *CLI) leave(name string, f func()) error {
 	if f == nil {
+		if s := c.cfg.Instead[name]; s != "" {
+			c.line("%s", s)
+		}
 		return NotCapable
 	}
 	f()

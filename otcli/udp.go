@@ -100,7 +100,7 @@ func (c *CLI) udpReceived(d *ip.Datagram) {
 	if c.udp.peer.IsValid() && c.udp.peer != d.Src {
 		return
 	}
-	c.line("%d bytes from %s %d %s", len(d.Payload), address(d.Src.Addr()), d.Src.Port(), d.Payload)
+	c.tell("%d bytes from %s %d %s", len(d.Payload), address(d.Src.Addr()), d.Src.Port(), d.Payload)
 }
 
 func udpConnect(c *CLI, args []string) error {
