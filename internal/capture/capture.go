@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"gatewayd/ieee802154"
 	"gatewayd/lowpan"
@@ -33,7 +34,32 @@ type Capture struct {
 	// Masters are the DTLS master secrets by the random of the ClientHello.
 	Masters map[[32]byte][48]byte
 
+	// Began is what the events' times count from.
+	Began  time.Time
+	Nodes  []Node // that there were at the end, in the order of their ids
+	Events []Event
+	// Links are the ids of the nodes that heard each other; nil if all did.
+	Links [][2]int
+
 	senders []ieee802154.ExtAddr // of each packet; zero where nobody knows
+	ids     string               // of each packet's sender
+}
+
+// Node is a node as it was when a recording ended.
+type Node struct {
+	Name      string
+	ID        int    // in the simulation
+	Kind      string // "daemon", "ftd" or "mtd"
+	EUI64     ieee802154.ExtAddr
+	Ext       ieee802154.ExtAddr
+	Addresses []netip.Addr
+}
+
+// Event is a command that a node was given.
+type Event struct {
+	At      time.Duration
+	Node    string
+	Command string
 }
 
 type sidecar struct {
@@ -48,10 +74,20 @@ type sidecar struct {
 	AddrMap  map[string]hexBytes `json:"addr_map"`
 	Contexts map[uint8]netip.Prefix
 	Nodes    map[string]struct {
-		ID      int `json:"nodeid"`
-		ExtAddr hexBytes
+		ID        int `json:"nodeid"`
+		Kind      string
+		EUI64     hexBytes
+		ExtAddr   hexBytes
+		Addresses []netip.Addr `json:"ipaddr"`
 	} `json:"nodes_at_end"`
-	Senders string `json:"tx_node_per_frame"`
+	Senders string  `json:"tx_node_per_frame"`
+	Began   float64 `json:"t0_epoch"`
+	Medium  string
+	Events  []struct {
+		T    float64
+		Node string
+		Cmd  string
+	}
 }
 
 // hexBytes is hexadecimal in JSON.
@@ -120,7 +156,38 @@ func Load(path string) (*Capture, error) {
 	if len(s.Senders) != len(c.Packets) {
 		return nil, fmt.Errorf("capture: %s: %d senders of %d packets", c.Name, len(s.Senders), len(c.Packets))
 	}
+	c.tell(&s)
 	return c, c.findSenders(&s)
+}
+
+// tell copies what the JSON says of the nodes.
+func (c *Capture) tell(s *sidecar) {
+	seconds := func(t float64) time.Duration { return time.Duration(t * float64(time.Second)) }
+	c.Began, c.ids = time.Unix(0, 0).UTC().Add(seconds(s.Began)), s.Senders
+	for name, n := range s.Nodes {
+		c.Nodes = append(c.Nodes, Node{Name: name, ID: n.ID, Kind: n.Kind, EUI64: ieee802154.ExtAddr(n.EUI64),
+			Ext: ieee802154.ExtAddr(n.ExtAddr), Addresses: n.Addresses})
+	}
+	slices.SortFunc(c.Nodes, func(a, b Node) int { return a.ID - b.ID })
+	for _, e := range s.Events {
+		c.Events = append(c.Events, Event{At: seconds(e.T), Node: e.Node, Command: e.Cmd})
+	}
+	_, links, _ := strings.Cut(s.Medium, "links ")
+	for i := 1; links == "line" && i < len(c.Nodes); i++ {
+		c.Links = append(c.Links, [2]int{c.Nodes[i-1].ID, c.Nodes[i].ID})
+	}
+	for l := range strings.SplitSeq(links, ",") {
+		var a, b int
+		if n, _ := fmt.Sscanf(l, "%d-%d", &a, &b); n == 2 {
+			c.Links = append(c.Links, [2]int{a, b})
+		}
+	}
+}
+
+// Sender is the id of the node that sent packet i, Ext the extended address it
+// had then, zero where nobody knows.
+func (c *Capture) Sender(i int) (id int, ext ieee802154.ExtAddr) {
+	return strings.IndexByte(nodeChars, c.ids[i]), c.senders[i]
 }
 
 func (c *Capture) readPackets(path string) error {
