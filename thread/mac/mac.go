@@ -9,6 +9,7 @@ import (
 	"gatewayd/radio"
 	"gatewayd/thread/keys"
 	"gatewayd/thread/link"
+	"gatewayd/thread/linkmetrics"
 	"gatewayd/thread/neighbor"
 )
 
@@ -119,6 +120,10 @@ type MAC struct {
 	Filter func(ext ieee802154.ExtAddr, rssi int8) (int8, bool)
 	// Beacons says whether beacon requests are answered.
 	Beacons bool
+
+	// Probed, when set, is told what a neighbour's acknowledgement says of the
+	// frame that it answers, to neighbours with Probing.
+	Probed func(n *neighbor.Neighbor, v linkmetrics.Values)
 
 	Counters Counters
 }

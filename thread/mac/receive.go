@@ -7,6 +7,7 @@ import (
 	"gatewayd/radio"
 	"gatewayd/thread/keys"
 	"gatewayd/thread/link"
+	"gatewayd/thread/linkmetrics"
 	"gatewayd/thread/neighbor"
 )
 
@@ -244,6 +245,12 @@ func (m *MAC) heard(r *Received) verdict {
 		return accept
 	}
 	n.Quality.Heard(r.Info.RSSI, m.info.RxSensitivity)
+	switch r.Frame.Type {
+	case ieee802154.FrameData:
+		n.Count(linkmetrics.Data, r.Info.LQI, r.Info.RSSI)
+	case ieee802154.FrameCommand:
+		n.Count(linkmetrics.DataRequests, r.Info.LQI, r.Info.RSSI)
+	}
 	if !r.Frame.Secured || r.Info.KeyIDMode != 1 {
 		return accept
 	}

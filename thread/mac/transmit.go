@@ -7,6 +7,7 @@ import (
 	"gatewayd/radio"
 	"gatewayd/thread/keys"
 	"gatewayd/thread/link"
+	"gatewayd/thread/linkmetrics"
 	"gatewayd/thread/neighbor"
 )
 
@@ -167,7 +168,9 @@ func (m *MAC) sent(r radio.TxResult) {
 	if n != nil && ok {
 		n.Failures = 0
 		if r.Ack.PSDU != nil {
-			n.Quality.Heard(m.heardAt(n, r.Ack.RSSI), m.info.RxSensitivity)
+			rssi := m.heardAt(n, r.Ack.RSSI)
+			n.Quality.Heard(rssi, m.info.RxSensitivity)
+			n.Count(linkmetrics.Acks, r.Ack.LQI, rssi)
 		}
 	}
 	m.op, m.outChild = idle, nil
@@ -230,5 +233,10 @@ func (m *MAC) checkAck(a *radio.RxFrame) bool {
 	}
 	n.LinkAckCounter = f.Security.Counter
 	m.heardCSL(n, &f, a.Timestamp)
+	if ie, ok := f.Vendor(ieee802154.OUIThread); ok && n.Probing != 0 && m.Probed != nil {
+		if v, ok := linkmetrics.DecodeElement(ie, n.Probing); ok {
+			m.Probed(n, v)
+		}
+	}
 	return true
 }

@@ -32,6 +32,7 @@ func (m *MLE) removeChild(c *neighbor.Child) {
 	had := c.Usable()
 	m.cfg.Mesh.DropChild(c)
 	m.cfg.Table.RemoveChild(c)
+	m.dropProbe(c.Ext)
 	m.forget(delayKey{ParentResponse, c.Ext})
 	if !had {
 		return

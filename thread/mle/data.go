@@ -92,7 +92,7 @@ func (m *MLE) netDataChanged() {
 }
 
 func (m *MLE) spreadData() {
-	m.sendDataResponse(allNodes, typeList{TypeNetworkData}, true)
+	m.sendDataResponse(allNodes, typeList{TypeNetworkData}, true, nil)
 }
 
 // armLeaderData waits for what the leader's data do by themselves.
@@ -238,10 +238,23 @@ func (m *MLE) dataRequestReceived(x *rx) {
 		m.refuse(x, RefusedUnknown, "")
 		return
 	}
-	m.addDatasets(&requested, hasActive, active, hasPending, pending)
+	var report []byte
+	if requested.has(TypeMetricsReport) {
+		if report = m.metricsReport(x); report == nil && x.err == nil {
+			x.fail(TypeMetricsQuery, ErrMissing)
+		}
+		if m.malformed(x) {
+			return
+		}
+	}
 	x.class = peer
 	m.adoptSequence(x)
-	m.sendDataResponse(x.from, requested, fullData(x.n))
+	if onlyMetrics(requested) {
+		m.sendMetricsReport(x.from, report)
+		return
+	}
+	m.addDatasets(&requested, hasActive, active, hasPending, pending)
+	m.sendDataResponse(x.from, requested, fullData(x.n), report)
 }
 
 // addDatasets adds to what was asked for the datasets that the asker does not
@@ -255,7 +268,7 @@ func (m *MLE) addDatasets(l *typeList, hasActive bool, active meshcop.Timestamp,
 	}
 }
 
-func (m *MLE) sendDataResponse(to netip.Addr, types typeList, full bool) {
+func (m *MLE) sendDataResponse(to netip.Addr, types typeList, full bool, report []byte) {
 	if !m.Attached() || m.fetch {
 		return // what we would tell is old
 	}
@@ -269,6 +282,8 @@ func (m *MLE) sendDataResponse(to netip.Addr, types typeList, full bool) {
 			b.netData(full)
 		case TypeActiveDataset, TypePendingDataset:
 			b.dataset(t)
+		case TypeMetricsReport:
+			b.add(t, report...)
 		case TypeRoute:
 			if m.mode.FullThread() {
 				b.route()
@@ -293,6 +308,7 @@ func (m *MLE) dataResponseReceived(x *rx) {
 		m.parentRoutes(route, neighbor.RouterID(x.n.RLOC16))
 		m.child.fetchRoute = false
 	}
+	m.metricsReportReceived(x)
 	if m.takeLeaderData(x, leader) {
 		x.class = peer
 	}

@@ -8,6 +8,7 @@ import (
 	"gatewayd/alarm"
 	"gatewayd/ieee802154"
 	"gatewayd/lowpan"
+	"gatewayd/thread/linkmetrics"
 	"gatewayd/thread/meshcop"
 	"gatewayd/thread/neighbor"
 	"gatewayd/thread/netdata"
@@ -68,6 +69,11 @@ type MLE struct {
 	started  time.Time // when the present role began
 
 	stoppedAt time.Time // zero if it was not, since the node came up
+
+	metrics metrics
+	// MetricsHeard, if set, is told what a neighbour's acknowledgements say of
+	// our frames, after ConfigureProbing.
+	MetricsHeard func(n *neighbor.Neighbor, v linkmetrics.Values)
 }
 
 // Tuning is what an operator may change at any time. New fills it with

@@ -199,6 +199,12 @@ func (m *MLE) dispatch(x *rx) {
 		m.linkAcceptReceived(x)
 	case Announce:
 		m.announceReceived(x)
+	case LinkMetricsRequest:
+		m.metricsRequested(x)
+	case LinkMetricsResponse:
+		m.metricsAnswered(x)
+	case LinkProbe:
+		m.linkProbed(x)
 	default:
 		m.refuse(x, RefusedState, "")
 	}

@@ -47,6 +47,7 @@ func New(cfg Config) *MLE {
 	m.discovery.timer = cfg.Clock.NewTimer(m.discoverNext)
 	m.altShort = cfg.Clock.NewTimer(m.clearAltShort)
 	m.routing.id, m.routing.previousID = neighbor.InvalidID, neighbor.InvalidID
+	m.initMetrics()
 	m.attach.alternatePAN = ieee802154.BroadcastPAN
 	m.load()
 	cfg.IP.HandleUDP(Port, m.Receive)

@@ -139,6 +139,7 @@ func (m *MLE) dropRouter(id uint8) {
 func (m *MLE) removeRouterLink(r *neighbor.Router) {
 	if r.State != neighbor.Invalid {
 		r.State, r.RequestAt = neighbor.Invalid, time.Time{}
+		m.dropProbe(r.Ext)
 		m.forget(delayKey{LinkRequest, r.Ext})
 	}
 	if r.QualityOut != 0 {

@@ -10,6 +10,7 @@ import (
 
 	"gatewayd/ieee802154"
 	"gatewayd/radio"
+	"gatewayd/thread/linkmetrics"
 )
 
 // Mode is the value of MLE's Mode TLV.
@@ -93,6 +94,25 @@ type Neighbor struct {
 	// Probing are the metrics that its acknowledgements tell us, of the frames
 	// it has from us.
 	Probing radio.Metrics
+	// Series are what it wants to know of the frames that we have from it.
+	Series []*linkmetrics.Series
+}
+
+// FindSeries finds one by its id, nil if there is none.
+func (n *Neighbor) FindSeries(id uint8) *linkmetrics.Series {
+	for _, s := range n.Series {
+		if s.ID == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// Count takes a frame of a kind that came from the neighbour into its series.
+func (n *Neighbor) Count(kind linkmetrics.Flags, lqi uint8, rssi int8) {
+	for _, s := range n.Series {
+		s.Count(kind, lqi, rssi)
+	}
 }
 
 // Usable reports whether frames from the neighbour may be checked against its
