@@ -9,7 +9,7 @@ FUZZTIME ?= 30s
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build demo test bench lint interop fuzz fmt-check vet clean
+.PHONY: build demo test bench lint interop interop-toranj fuzz fmt-check vet clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/gatewayd ./cmd/gatewayd
@@ -37,7 +37,11 @@ bench:
 
 # The suites against foreign programs, which docs/operations.md names.
 interop:
-	go test -tags interop -count 1 -timeout 60m ./interop/... -v
+	go test -tags interop -count 1 -timeout 60m -skip '^TestToranj$$' ./interop/... -v
+
+# OpenThread's toranj scripts, with nodes of ours and theirs: docs/interop.md.
+interop-toranj:
+	go test -tags interop -count 1 -timeout 180m -run '^TestToranj$$' ./interop -v
 
 # Every fuzz target in turn, FUZZTIME each.
 fuzz:
