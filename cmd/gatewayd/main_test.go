@@ -55,6 +55,10 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+func TestCtlHelp(t *testing.T) {
+	golden(t, "ctl-help", func(w *bytes.Buffer) { w.WriteString(runCmd(t, "", "ctl", "--help").out) })
+}
+
 func TestUsage(t *testing.T) {
 	tests := []struct {
 		args string
@@ -109,7 +113,7 @@ func TestUsage(t *testing.T) {
 func TestUnreachable(t *testing.T) {
 	socket := t.TempDir() + "/none"
 	for _, args := range []string{"status", "status --json", "events", "dataset new", "dataset show", "dataset show --reveal", "dataset import 00",
-		"dataset set --channel 20", "dataset revoke", "dataset import -", "dataset export", "joiner add * J01NME", "joiner list", "joiner remove *", "ping fd00::1", "topology"} {
+		"dataset set --channel 20", "dataset revoke", "dataset import -", "dataset export", "joiner add * J01NME", "joiner list", "joiner remove *", "ping fd00::1", "topology", "ctl"} {
 		want := "gatewayd: no gateway answers on " + socket + ": start it with `gatewayd run`, or name its socket with --socket\n"
 		if r := runCmd(t, "", append(strings.Fields(args), "--socket", socket)...); r.code != exitUnreachable || r.out != "" || r.err != want {
 			t.Errorf("%s: %+v", args, r)

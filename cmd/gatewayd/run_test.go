@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -157,6 +158,19 @@ func TestRun(t *testing.T) {
 	}
 	nobody := strings.TrimSuffix(s.Network.MeshLocalPrefix, "/64") + "dead"
 	if r := runCmd(t, "", "--socket", d.socket, "ping", nobody, "-c", "1", "-W", "10ms"); r.code != exitFailed || r.err != "" || r.out != "1 sent, 0 received, 100 % lost\n" {
+		t.Errorf("%+v", r)
+	}
+	if out := d.ask("ctl", "state"); out != "leader\nDone\n" {
+		t.Errorf("ctl state: %q", out)
+	}
+	if r := runCmd(t, "", "--socket", d.socket, "ctl", "ping", "-I", nobody, nobody, "x"); r.code != exitFailed || r.err != "" || r.out != "Error 7: InvalidArgs\n" {
+		t.Errorf("%+v", r)
+	}
+	r := runCmd(t, "\ndataset networkname a\\ b\ndataset networkname\nchannel x\nrloc16\nexit\nstate\n", "--socket", d.socket, "ctl")
+	if r.code != exitOK || r.err != "" || !regexp.MustCompile("^Done\na b\nDone\nError 7: InvalidArgs\n[0-9a-f]{4}\nDone\nDone\n$").MatchString(r.out) {
+		t.Errorf("ctl of lines: %+v", r)
+	}
+	if r := runCmd(t, "channel x", "--socket", d.socket, "ctl"); r.code != exitFailed || r.err != "" {
 		t.Errorf("%+v", r)
 	}
 	if out := d.ask("joiner", "add", "*", "J01NME", "--timeout", "90s"); out != "any device may join for 1m30s\n" && out != "any device may join for 1m29s\n" {
