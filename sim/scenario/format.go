@@ -93,6 +93,7 @@ type Traffic struct {
 	Every   Duration `toml:"every"` // between one request and the next
 	Size    int      `toml:"size"`  // of the echo data, bytes
 	Timeout Duration `toml:"timeout"`
+	Tries   int      `toml:"tries"` // until one is answered; 0 is 1
 }
 
 // Expect is what must be so for a run to pass. What is nil is not looked at.

@@ -226,14 +226,26 @@ func (c *checker) traffic(i int, t *Traffic, end Duration) {
 	if t.Timeout == 0 {
 		t.Timeout = Duration(5 * time.Second)
 	}
+	if t.Tries == 0 {
+		t.Tries = 1
+	}
+	if t.Tries < 0 || t.Tries > 100 {
+		at("tries: %d is not from 1 to 100", t.Tries)
+		return
+	}
+	if t.Timeout > Duration(maxDuration) {
+		at("timeout: more than %v", maxDuration)
+		return
+	}
+	last := Duration(t.Tries) * t.Timeout // from the last request until it is given up
 	if t.Pairs == All && t.Stop != 0 {
 		at("stop: all pairs end when each had its turn")
 	}
 	if t.Stop == 0 {
-		t.Stop = end - t.Timeout
+		t.Stop = end - last
 	}
-	if t.Start >= t.Stop || t.Stop+t.Timeout > end {
-		at("start, stop and timeout: they do not fit into %v", end)
+	if t.Start >= t.Stop || t.Stop > end-last {
+		at("start, stop, timeout and tries: they do not fit into %v", end)
 	}
 	if t.Pairs == All {
 		from, _ := match(t.From, c.names)

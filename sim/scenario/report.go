@@ -33,6 +33,7 @@ type Report struct {
 type Pings struct {
 	Sent     int      `json:"sent"`
 	Answered int      `json:"answered"`
+	Repeated int      `json:"repeated"` // further tries
 	Delivery float64  `json:"delivery"` // 0..1
 	P50      float64  `json:"p50"`
 	P95      float64  `json:"p95"`
@@ -91,7 +92,7 @@ func (r *run) report(seed uint64) *Report {
 
 func (p *pings) summary() Pings {
 	trips := slices.Sorted(slices.Values(p.trips))
-	x := Pings{Sent: p.sent, Answered: len(trips), Lost: p.lost}
+	x := Pings{Sent: p.sent, Answered: len(trips), Repeated: p.repeated, Lost: p.lost}
 	if p.sent > 0 {
 		x.Delivery = float64(x.Answered) / float64(p.sent)
 	}
@@ -183,8 +184,8 @@ func (r *Report) Print(w io.Writer) error {
 		line("converged", "%s (%s at %gs)", took, p.Event, p.At)
 	}
 	if p := r.Pings; p.Sent > 0 {
-		line("pings", "%d of %d answered, %.2f %%; ms: half %.1f, 95 %% %.1f, 99 %% %.1f, all %.1f",
-			p.Answered, p.Sent, 100*p.Delivery, p.P50, p.P95, p.P99, p.Max)
+		line("pings", "%d of %d answered, %.2f %%, %d repeated; ms: half %.1f, 95 %% %.1f, 99 %% %.1f, all %.1f",
+			p.Answered, p.Sent, 100*p.Delivery, p.Repeated, p.P50, p.P95, p.P99, p.Max)
 	}
 	a := r.Air
 	line("air", "%d frames, %d bytes, %.1fs; control is %.1f %% of the bytes but acknowledgments", a.Frames, a.Bytes, a.AirTime, 100*a.Overhead)

@@ -248,9 +248,10 @@ const shownLost = 20
 
 // pings are the echo requests so far.
 type pings struct {
-	sent  int
-	trips []time.Duration // of those answered
-	lost  []string        // some of the others
+	sent     int
+	repeated int
+	trips    []time.Duration // of those answered, the last try's
+	lost     []string        // some of the others
 }
 
 // stream sets the alarms of a stream of pings.
@@ -293,15 +294,27 @@ func (r *run) eachPair(from, to []int) func() (i, j int, ok bool) {
 	}
 }
 
-// ping sends a request. Nobody expects it to arrive across a partition, but it
-// counts.
+// ping sends a request, and further ones as long as there is no answer. Nobody
+// expects it to arrive across a partition, but it counts.
 func (r *run) ping(t *Traffic, i, j int) {
 	r.pings.sent++
-	n, at := r.nodes[i], r.at()
-	dst := r.nodes[j].MLEID()
+	r.try(t, i, j, t.Tries, r.at())
+}
+
+func (r *run) try(t *Traffic, i, j, left int, began time.Duration) {
+	n := r.nodes[i]
+	lost := func() {
+		if len(r.pings.lost) < shownLost {
+			r.pings.lost = append(r.pings.lost, fmt.Sprintf("%v: %s to %s", began, r.names[i], r.names[j]))
+		}
+	}
+	if !n.Alive() {
+		lost()
+		return
+	}
 	n.Do(func() {
 		answered := false
-		n.IP().Ping(&ip.Ping{Dst: dst, Size: t.Size, Count: 1, Timeout: time.Duration(t.Timeout),
+		n.IP().Ping(&ip.Ping{Dst: r.nodes[j].MLEID(), Size: t.Size, Count: 1, Timeout: time.Duration(t.Timeout),
 			Reply: func(x ip.Reply) {
 				if !answered {
 					answered = true
@@ -309,8 +322,13 @@ func (r *run) ping(t *Traffic, i, j int) {
 				}
 			},
 			Done: func(int, int) {
-				if !answered && len(r.pings.lost) < shownLost {
-					r.pings.lost = append(r.pings.lost, fmt.Sprintf("%v: %s to %s", at, r.names[i], r.names[j]))
+				switch {
+				case answered:
+				case left > 1:
+					r.pings.repeated++
+					r.w.Clock().After(0, func() { r.try(t, i, j, left-1, began) })
+				default:
+					lost()
 				}
 			}})
 	})

@@ -45,7 +45,8 @@ func TestParseErrors(t *testing.T) {
 			[]string{"f:9: at: 2m0s is after the end", "f:9: from: name nodes"}},
 		{"kill from", good + "[[events]]\nat = \"1s\"\ndo = \"kill\"\nnodes = [\"a1\"]\nfrom = [\"a2\"]\n", []string{"f:5: from: it is for cut and mend"}},
 		{"traffic without pause", good + "[[traffic]]\n", []string{"f:5: every: "}},
-		{"traffic after the end", good + "[[traffic]]\nevery = \"1s\"\nstart = \"58s\"\n", []string{"f:5: start, stop and timeout"}},
+		{"traffic after the end", good + "[[traffic]]\nevery = \"1s\"\nstart = \"58s\"\n", []string{"f:5: start, stop, timeout and tries"}},
+		{"no tries", good + "[[traffic]]\nevery = \"1s\"\ntries = -1\n", []string{"f:5: tries: -1 is not"}},
 		{"too many pairs", good + "[[traffic]]\nevery = \"20s\"\npairs = \"all\"\n", []string{"f:5: every: 4 pairs do not fit"}},
 		{"expect", good + "[expect]\ndelivery = 2.0\n", []string{"f:5: delivery: 2 is not from 0 to 1", "f:5: delivery and latency-p95 need"}},
 	}
@@ -212,6 +213,7 @@ loss = 0.1
 every = "1s"
 start = "20s"
 timeout = "3s"
+tries = 2
 [expect]
 converge-within = "100ms"
 partitions = 3
@@ -233,7 +235,7 @@ overhead = 0.01
 			t.Errorf("%q, want %s", u, want[i])
 		}
 	}
-	if r.Partitions != 2 || len(r.Pings.Lost) == 0 {
+	if r.Partitions != 2 || len(r.Pings.Lost) == 0 || r.Pings.Repeated < r.Pings.Sent-r.Pings.Answered {
 		t.Errorf("%+v", r)
 	}
 	var b bytes.Buffer
