@@ -35,6 +35,7 @@ func commands() []command {
 		{"keysequence", keySequence},
 		{"leaderdata", leaderData},
 		{"leaderweight", number(8, leaderWeight, setLeaderWeight)},
+		{"linkmetrics", group(linkMetricsCommands)},
 		{"log", logCommand},
 		{"mac", macCommand},
 		{"macfilter", macFilterCommand},
