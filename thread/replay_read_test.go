@@ -1,6 +1,7 @@
 package thread_test
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"gatewayd/ipv6"
 	"gatewayd/lowpan"
 	"gatewayd/thread/keys"
+	"gatewayd/thread/meshcop"
 	"gatewayd/thread/mle"
 	"gatewayd/thread/tmf"
 )
@@ -180,6 +182,7 @@ func (r *reader) readCoAP(m *message, data []byte) bool {
 type situation struct {
 	challenges map[string]string // ours by the recorded one
 	requests   map[string]coap.Message
+	sessions   map[string]string // of commissioners
 	wishes     map[string]uint16 // RLOC16 by a solicit's asker and token
 }
 
@@ -209,6 +212,13 @@ func (s *situation) adapt(m *message) bool {
 	if rloc16, ok := s.wishes[m.src.String()+string(m.coap.Token)]; ok && m.kind == tmf.AddressSolicit && m.coap.Code.IsRequest() {
 		if _, err := tmf.TLVs(m.coap.Payload).Uint16(tmf.RLOC16); err != nil {
 			m.coap.Payload = tmf.TLVs(slices.Clone(m.coap.Payload)).AppendUint16(tmf.RLOC16, rloc16)
+			return true
+		}
+	}
+	if was, ok := meshcop.TLVs(m.coap.Payload).Find(meshcop.TypeCommissionerSessionID); ok && m.coap.Code.IsRequest() {
+		if ours, ok := s.sessions[string(was)]; ok {
+			m.coap.Payload = bytes.Replace(m.coap.Payload, append([]byte{byte(meshcop.TypeCommissionerSessionID), 2}, was...),
+				append([]byte{byte(meshcop.TypeCommissionerSessionID), 2}, ours...), 1)
 			return true
 		}
 	}

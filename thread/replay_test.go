@@ -38,14 +38,17 @@ type replay struct {
 	w       *sim.World
 	n       *sim.Node
 	cli     *otcli.CLI
-	station *medium.Station
-	lag     time.Duration // of our node behind the recorded one
+	others  map[netip.Addr]bool       // addresses of others
+	mouths  map[uint8]*medium.Station // of everybody else, by channel
+	lag     time.Duration             // of our node behind the recorded one
 	channel uint8
+	wakeup  []byte              // value of the dataset's first TLV, the only random one
+	holding bool                // a frame until our node asks
+	mine6   map[netip.Addr]bool // addresses that the recorded node told it has
 
 	recorded, own *reader
 	own16         map[uint16]bool             // short addresses the recorded node had
 	ownExt        map[ieee802154.ExtAddr]bool // extended ones
-	others        map[netip.Addr]bool         // addresses of others
 	situation
 	said []*message // by our node
 	seen map[string]bool
@@ -61,9 +64,9 @@ type pair struct{ recorded, ours *message }
 func newReplay(t *testing.T, c *capture.Capture, who capture.Node) *replay {
 	p := &replay{t: t, c: c, who: who, w: sim.New(uint64(who.ID), sim.Options{Ideal: true}),
 		recorded: newReader(c), own: newReader(c),
-		own16: map[uint16]bool{}, ownExt: map[ieee802154.ExtAddr]bool{who.Ext: true}, others: map[netip.Addr]bool{},
-		situation: situation{challenges: map[string]string{}, requests: map[string]coap.Message{}, wishes: map[string]uint16{}},
-		seen:      map[string]bool{}}
+		mouths: map[uint8]*medium.Station{}, own16: map[uint16]bool{}, ownExt: map[ieee802154.ExtAddr]bool{who.Ext: true}, others: map[netip.Addr]bool{},
+		situation: situation{sessions: map[string]string{}, challenges: map[string]string{}, requests: map[string]coap.Message{}, wishes: map[string]uint16{}},
+		mine6:     map[netip.Addr]bool{}, seen: map[string]bool{}}
 	for _, n := range c.Nodes {
 		for _, a := range n.Addresses {
 			if n.ID != who.ID {
@@ -80,9 +83,13 @@ func newReplay(t *testing.T, c *capture.Capture, who capture.Node) *replay {
 	p.identify()
 	p.n.Restart()
 	p.cli = otcli.New(p.n.Node, otcli.Config{Out: func(string) {}, Rand: p.n.Random()})
-	p.station = p.w.Air().Add()
-	p.w.Air().Link(p.station, p.n.Station(), -60, 0)
-	p.station.Attach(p)
+	for channel := medium.FirstChannel; channel <= medium.LastChannel; channel++ {
+		s := p.w.Air().Add()
+		p.w.Air().Link(s, p.n.Station(), -20, 0)
+		s.Attach(p)
+		s.Tune(p.w.Now(), channel)
+		p.mouths[channel] = s
+	}
 	p.w.Tap(p.tap)
 	p.survey()
 	return p
@@ -101,7 +108,7 @@ func (p *replay) identify() {
 	id["EUI64"], id["Ext"] = p.who.EUI64, p.who.Ext
 	for _, a := range p.who.Addresses {
 		b := a.As16()
-		if locator := bytes.Equal(b[8:14], []byte{0, 0, 0, 0xff, 0xfe, 0}); b[0] == 0xfd && b[1] == 0 && !locator {
+		if b[0] == 0xfd && b[1] == 0 && !locator(a) {
 			id["MLIID"] = [8]byte(b[8:])
 		}
 	}
@@ -112,6 +119,12 @@ func (p *replay) identify() {
 	if err := p.n.Store.Save("identity", b); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// locator reports whether a is a routing or anycast locator.
+func locator(a netip.Addr) bool {
+	b := a.As16()
+	return b[0] == 0xfd && bytes.Equal(b[8:14], []byte{0, 0, 0, 0xff, 0xfe, 0})
 }
 
 // survey looks ahead: which addresses the recorded node had, which partition it
@@ -141,6 +154,9 @@ func (p *replay) survey() {
 		if m == nil {
 			continue
 		}
+		if v, ok := m.mle.TLVs.Find(mle.TypeActiveDataset); ok && p.wakeup == nil {
+			p.wakeup, _ = meshcop.TLVs(v).Find(meshcop.TypeWakeupChannel)
+		}
 		if v, ok := m.mle.TLVs.Find(mle.TypeLeaderData); ok && m.kind == mle.Advertisement.String() {
 			d, err := mle.DecodeLeaderData(v)
 			source, _ := m.mle.TLVs.Find(mle.TypeSource)
@@ -148,7 +164,10 @@ func (p *replay) survey() {
 				tuning.PreferredPartition, tuning.PreferredRouterID, tuning.LeaderWeight = d.Partition, d.LeaderID, d.Weight
 			}
 		}
-		if rloc16, err := tmf.TLVs(m.coap.Payload).Uint16(tmf.RLOC16); err == nil && m.coap.Code.IsResponse() {
+		if a, err := tmf.TLVs(m.coap.Payload).Addr(tmf.Target); err == nil && m.kind == tmf.AddressNotify && !p.others[m.src] && !meshcop.TLVs(m.coap.Payload).Has(meshcop.Type(tmf.LastTransaction)) {
+			p.mine6[a] = true
+		}
+		if rloc16, err := tmf.TLVs(m.coap.Payload).Uint16(tmf.RLOC16); err == nil && m.coap.Code.IsResponse() && !p.others[m.src] {
 			p.wishes[m.dst.String()+string(m.coap.Token)] = rloc16
 		}
 	}
@@ -169,17 +188,20 @@ func (p *replay) Heard(now time.Time, h medium.Frame) {
 		return
 	}
 	ack := ieee802154.Frame{Type: ieee802154.FrameAck, Seq: f.Seq}
+	if f.Type == ieee802154.FrameCommand && p.holding {
+		ack.Pending, p.holding = true, false
+	}
 	p.w.Clock().NewTimer(func() { p.transmit(h.Channel, ack.Append(nil)) }).Start(192 * time.Microsecond)
 }
 
 func (p *replay) transmit(channel uint8, psdu []byte) {
 	fcs := ieee802154.FCS(psdu)
-	p.station.Transmit(p.w.Now(), channel, 0, append(bytes.Clone(psdu), byte(fcs), byte(fcs>>8)))
+	p.mouths[channel].Transmit(p.w.Now(), channel, 0, append(bytes.Clone(psdu), byte(fcs), byte(fcs>>8)))
 }
 
 // tap takes note of what our node says.
 func (p *replay) tap(s medium.Sighting) {
-	if s.From == p.station.ID() {
+	if s.From != p.n.ID() {
 		return
 	}
 	psdu := bytes.Clone(s.PSDU[:len(s.PSDU)-ieee802154.FCSLen])
@@ -204,13 +226,24 @@ func (p *replay) tap(s medium.Sighting) {
 		}
 	}
 	m, _, _ := p.own.read(s.At, frame{frame: f, psdu: psdu, key: key, ext: ext})
-	if m != nil && !p.others[m.src] && m.kind != "empty" {
+	if m != nil && p.mine(m.src) && m.kind != "empty" {
 		p.said = append(p.said, m)
 	}
 }
 
 func (p *replay) runTo(at time.Duration) {
 	p.w.RunTo(sim.Began.Add(at + p.lag))
+}
+
+// mine reports whether a message from an address is the node's own, not one that
+// it passes on.
+func (p *replay) mine(src netip.Addr) bool {
+	b := src.As16()
+	if locator(src) {
+		rloc16 := uint16(b[14])<<8 | uint16(b[15])
+		return p.own16[rloc16] || rloc16 >= 0xfc00
+	}
+	return !p.others[src]
 }
 
 // run goes through the recording.
@@ -233,7 +266,7 @@ func (p *replay) run() {
 				continue
 			}
 			m, _, _ := p.recorded.read(packet.Time, f)
-			if m != nil && !p.others[m.src] && m.kind != "empty" {
+			if m != nil && p.mine(m.src) && m.kind != "empty" {
 				p.runTo(at)
 				p.await(m)
 			}
@@ -254,8 +287,11 @@ func (p *replay) told(at time.Duration, f frame, id int) {
 		return
 	}
 	frames := [][]byte{f.psdu}
+	var m *message
 	if f.frame.Type == ieee802154.FrameData && len(f.frame.Payload) > 0 {
-		m, parts, more := p.recorded.read(p.w.Now(), f)
+		var parts []frame
+		var more bool
+		m, parts, more = p.recorded.read(p.w.Now(), f)
 		if more {
 			return
 		}
@@ -273,10 +309,36 @@ func (p *replay) told(at time.Duration, f frame, id int) {
 		}
 	}
 	p.runTo(at)
+	if m != nil && m.kind == tmf.AddressQuery {
+		p.own6(m)
+	}
 	for _, psdu := range frames {
+		if !p.n.MLE().Mode().RxOnWhenIdle() && (p.n.MLE().Attached() || m != nil && m.kind == mle.ChildIDResponse.String()) {
+			began := p.w.Now()
+			p.holding = true
+			p.w.RunUntil(5*time.Second, func() bool { return !p.holding })
+			p.holding = false
+			p.lag += p.w.Now().Sub(began)
+			p.w.Run(time.Millisecond)
+		}
 		p.transmit(p.channel, psdu)
 		p.w.Run(4 * time.Millisecond)
 	}
+}
+
+// own6 gives our node the address that is asked for if the recorded node had
+// it: addresses made of a prefix come of a secret.
+func (p *replay) own6(m *message) {
+	a, err := tmf.TLVs(m.coap.Payload).Addr(tmf.Target)
+	if err != nil || !p.mine6[a] {
+		return
+	}
+	for _, has := range p.n.IP().Addresses() {
+		if has.Addr == a {
+			return
+		}
+	}
+	p.n.Do(func() { p.cli.Input("ipaddr add " + a.String()) })
 }
 
 // command gives our node a command that the recorded one was given. What takes
@@ -292,9 +354,15 @@ func (p *replay) command(e capture.Event) {
 		if err != nil {
 			p.t.Fatal(err)
 		}
+		if p.wakeup != nil {
+			copy(b[2:], p.wakeup)
+		}
 		d, err := meshcop.DecodeDataset(b)
 		if err != nil {
 			p.t.Fatal(err)
+		}
+		if word == "thread" {
+			d.ActiveTimestamp = nil // which a joiner is not told
 		}
 		p.n.Do(func() { p.n.SetActiveDataset(&d) })
 		if word == "dataset" {
@@ -308,9 +376,9 @@ func (p *replay) command(e capture.Event) {
 // for may come as late as it likes.
 func takes(m *message) time.Duration {
 	switch {
-	case m.kind == mle.Advertisement.String(), m.dst.IsMulticast() && m.kind == mle.DataResponse.String():
+	case m.kind == mle.Advertisement.String():
 		return 0
-	case m.kind == mle.ParentRequest.String():
+	case m.dst.IsMulticast():
 		return 2 * time.Second
 	}
 	return 4 * time.Second
@@ -320,7 +388,7 @@ func takes(m *message) time.Duration {
 func (p *replay) await(m *message) {
 	find := func() *message {
 		for _, x := range p.said {
-			if !x.taken && x.kind == m.kind && (x.dst == m.dst || x.dst.IsMulticast() && m.dst.IsMulticast()) {
+			if !x.taken && x.kind == m.kind && (x.dst == m.dst || x.dst.IsMulticast() && m.dst.IsMulticast() || locator(x.dst) && locator(m.dst)) {
 				return x
 			}
 		}
@@ -342,6 +410,10 @@ func (p *replay) learn(m, ours *message) {
 	if !m.isMLE {
 		if m.coap.Code.IsRequest() {
 			p.requests[string(m.coap.Token)] = ours.coap
+		} else if was, ok := meshcop.TLVs(m.coap.Payload).Find(meshcop.TypeCommissionerSessionID); ok {
+			if is, ok := meshcop.TLVs(ours.coap.Payload).Find(meshcop.TypeCommissionerSessionID); ok {
+				p.sessions[string(was)] = string(is)
+			}
 		}
 		return
 	}

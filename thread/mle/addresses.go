@@ -109,13 +109,12 @@ func (m *MLE) expand(e AddressEntry) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// childAddresses adds what is kept of a child's addresses.
+// childAddresses adds what is kept of a child's addresses. The mesh-local EID
+// goes without saying: OpenThread's parents leave it out too.
 func (b *builder) childAddresses(c *neighbor.Child) {
 	var out []AddressEntry
 	for _, a := range c.Addresses {
 		if b.m.meshLocal.Contains(a) {
-			x := a.As16()
-			out = append(out, AddressEntry{Compressed: true, IID: [8]byte(x[8:])})
 			continue
 		}
 		if a.IsMulticast() {
