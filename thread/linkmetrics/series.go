@@ -1,6 +1,10 @@
 package linkmetrics
 
-import "gatewayd/radio"
+import (
+	"math"
+
+	"gatewayd/radio"
+)
 
 // Series is what a neighbour wants to know of the frames that we have from it.
 type Series struct {
@@ -16,18 +20,18 @@ type Series struct {
 // average is an exponential moving one with weight 1/8, of a plain mean until
 // there are eight values.
 type average struct {
-	n   int
-	sum int // eight times the average
+	n    int
+	mean float64
 }
 
 func (a *average) add(v int) {
 	if a.n < 8 {
 		a.n++
 	}
-	a.sum += (8*v - a.sum) / a.n
+	a.mean += (float64(v) - a.mean) / float64(a.n)
 }
 
-func (a *average) value() int { return a.sum / 8 }
+func (a *average) value() int { return int(math.Round(a.mean)) }
 
 // Count takes a frame of a kind, one of the flags, into the series if it is of
 // that kind. Link probes are data frames: beside those they do not count twice.

@@ -95,6 +95,9 @@ func stretch(dB int) byte { return byte((min(max(dB, 0), scale)*255 + scale/2) /
 
 func shrink(v byte) int { return (int(v)*scale + 127) / 255 }
 
+// shrinkRSSI is the RSSI in dBm, which has 8 bits: two steps fewer.
+func shrinkRSSI(v byte) int8 { return int8(max(shrink(v)-scale, -128)) }
+
 // appendReports appends a Report sub-TLV for each value.
 func (v *Values) appendReports(b []byte) []byte {
 	for _, x := range ids {
@@ -134,7 +137,7 @@ func (v *Values) decodeReport(b []byte, off int) error {
 	case idMargin:
 		v.Margin = uint8(shrink(b[1]))
 	case idRSSI:
-		v.RSSI = int8(shrink(b[1]) - scale)
+		v.RSSI = shrinkRSSI(b[1])
 	}
 	return nil
 }
@@ -164,7 +167,7 @@ func DecodeElement(b []byte, m radio.Metrics) (Values, bool) {
 		case idMargin:
 			v.Margin = uint8(shrink(b[0]))
 		case idRSSI:
-			v.RSSI = int8(shrink(b[0]) - scale)
+			v.RSSI = shrinkRSSI(b[0])
 		}
 		b = b[1:]
 	}

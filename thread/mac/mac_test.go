@@ -55,16 +55,18 @@ func (r *rig) Transmit(_ time.Time, f radio.TxFrame) {
 	r.tx = append(r.tx, f)
 }
 func (r *rig) EnergyScan(_ time.Time, c uint8, _ time.Duration) { r.scans = append(r.scans, c) }
-func (r *rig) Clock(time.Time) (uint64, bool)                   { return 0, false }
-func (r *rig) NextDirect(f *Frame) bool                         { return pop(&r.direct, f) }
-func (r *rig) NextIndirect(_ *neighbor.Child, f *Frame) bool    { return pop(&r.indirect, f) }
-func (r *rig) DirectSent(_ *Frame, ok bool)                     { r.sent = append(r.sent, ok) }
-func (r *rig) FrameReceived(f *Received)                        { r.got = append(r.got, f) }
-func (r *rig) Polled(*neighbor.Child, bool)                     { r.polled++ }
-func (r *rig) LinkFailed(*neighbor.Neighbor)                    { r.failed++ }
-func (r *rig) PollSent(ok, _ bool)                              { r.pollOK = append(r.pollOK, ok) }
-func (r *rig) RadioUp(radio.Info)                               {}
-func (r *rig) RadioDown()                                       {}
+func (r *rig) Clock(now time.Time) (uint64, bool) {
+	return uint64(now.Sub(start)/time.Microsecond) + 1e6, true
+}
+func (r *rig) NextDirect(f *Frame) bool                      { return pop(&r.direct, f) }
+func (r *rig) NextIndirect(_ *neighbor.Child, f *Frame) bool { return pop(&r.indirect, f) }
+func (r *rig) DirectSent(_ *Frame, ok bool)                  { r.sent = append(r.sent, ok) }
+func (r *rig) FrameReceived(f *Received)                     { r.got = append(r.got, f) }
+func (r *rig) Polled(*neighbor.Child, bool)                  { r.polled++ }
+func (r *rig) LinkFailed(*neighbor.Neighbor)                 { r.failed++ }
+func (r *rig) PollSent(ok, _ bool)                           { r.pollOK = append(r.pollOK, ok) }
+func (r *rig) RadioUp(radio.Info)                            {}
+func (r *rig) RadioDown()                                    {}
 func (r *rig) IndirectSent(_ *neighbor.Child, _ *Frame, ok bool) bool {
 	r.sent = append(r.sent, ok)
 	return r.again && !ok
