@@ -9,11 +9,15 @@ import (
 	"gatewayd/ieee802154"
 	"gatewayd/thread/link"
 	"gatewayd/thread/meshcop"
+	"gatewayd/thread/neighbor"
 )
 
 const (
 	discoveryDwell = 300 * time.Millisecond // on each channel
-	discoveryDelay = 250 * time.Millisecond // within which a request is answered
+	// A request is answered within discoveryDelay, or sooner where few routers
+	// may answer: the asker does not listen for much longer than that.
+	discoveryDelay = 250 * time.Millisecond
+	discoverySlot  = 40 * time.Millisecond // for each router that may answer
 	// Anybody can ask, so only so many wait for an answer at a time.
 	maxDiscoveryAnswers = 8
 )
@@ -210,7 +214,19 @@ func (m *MLE) discoveryRequested(x *rx) {
 		return
 	}
 	pan := x.info.SrcPAN
-	m.later(k, m.jitter(discoveryDelay), func() { m.sendDiscoveryResponse(x.from, pan) })
+	m.later(k, m.jitter(m.discoverySpread()), func() { m.sendDiscoveryResponse(x.from, pan) })
+}
+
+// discoverySpread is the time over which the routers around the asker, as many
+// as we hear and ourselves, spread their answers.
+func (m *MLE) discoverySpread() time.Duration {
+	n := 1
+	for _, r := range m.cfg.Table.Routers {
+		if r != nil && r.State == neighbor.Valid {
+			n++
+		}
+	}
+	return min(time.Duration(n)*discoverySlot, discoveryDelay)
 }
 
 func (m *MLE) sendDiscoveryResponse(to netip.Addr, pan uint16) {
