@@ -188,13 +188,9 @@ func (m *Manager) Own() (active, pending *meshcop.Dataset) {
 // the network has to tell which one there is and what is left of its delay.
 func (m *Manager) Stale() bool { return m.stale }
 
-// ActiveTimestamp is the active dataset's, or none.
-func (m *Manager) ActiveTimestamp() (meshcop.Timestamp, bool) { return told(m.activeTimestamp()) }
-
-// PendingTimestamp is the pending dataset's, or none.
-func (m *Manager) PendingTimestamp() (meshcop.Timestamp, bool) { return told(m.pending.timestamp()) }
-
-func told(ts *meshcop.Timestamp) (meshcop.Timestamp, bool) {
+// PendingTimestamp is the pending dataset's; false if there is none.
+func (m *Manager) PendingTimestamp() (meshcop.Timestamp, bool) {
+	ts := m.pending.timestamp()
 	if ts == nil {
 		return meshcop.Timestamp{}, false
 	}

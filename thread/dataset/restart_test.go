@@ -172,7 +172,7 @@ func TestStored(t *testing.T) {
 		t.Error("the router's own dataset is lost")
 	}
 	m.router.Stop()
-	if at, _ := m.router.Datasets().ActiveTimestamp(); at.Seconds != 0 {
+	if at := m.router.Datasets().Active().ActiveTimestamp; at.Seconds != 0 {
 		t.Errorf("stopped, it has %v", at)
 	}
 	for _, s := range []dataset.State{{Active: []byte{0}}, {Pending: []byte{0}}, {OwnActive: []byte{0}}, {OwnPending: []byte{0}}} {
