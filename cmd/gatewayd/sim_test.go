@@ -20,6 +20,7 @@ spacing = 5.0
 [[traffic]]
 start = "20s"
 every = "1s"
+rloc = true
 [expect]
 delivery = 1.0
 `
@@ -77,7 +78,7 @@ func TestSimFails(t *testing.T) {
 	}{
 		{[]string{}, "accepts 1 arg(s)"},
 		{[]string{"/does/not/exist"}, "gatewayd: reading the scenario: open /does/not/exist"},
-		{[]string{file}, "gatewayd: " + file + `:13: no such key "expect.frobnicate"`},
+		{[]string{file}, "gatewayd: " + file + `:14: no such key "expect.frobnicate"`},
 		{[]string{scenarioFile(t, pair), "--seeds", "0"}, "--seeds: 0 from seed 1 on are none"},
 		{[]string{scenarioFile(t, pair), "--seed", "-1"}, "--seed"},
 	} {

@@ -94,6 +94,7 @@ type Traffic struct {
 	Size    int      `toml:"size"`  // of the echo data, bytes
 	Timeout Duration `toml:"timeout"`
 	Tries   int      `toml:"tries"` // until one is answered; 0 is 1
+	RLOC    bool     `toml:"rloc"`  // to routing locators, which need no address query
 }
 
 // Expect is what must be so for a run to pass. What is nil is not looked at.

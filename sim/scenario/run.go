@@ -312,9 +312,13 @@ func (r *run) try(t *Traffic, i, j, left int, began time.Duration) {
 		lost()
 		return
 	}
+	dst := r.nodes[j].MLEID()
+	if t.RLOC {
+		dst = r.nodes[j].RLOC()
+	}
 	n.Do(func() {
 		answered := false
-		n.IP().Ping(&ip.Ping{Dst: r.nodes[j].MLEID(), Size: t.Size, Count: 1, Timeout: time.Duration(t.Timeout),
+		n.IP().Ping(&ip.Ping{Dst: dst, Size: t.Size, Count: 1, Timeout: time.Duration(t.Timeout),
 			Reply: func(x ip.Reply) {
 				if !answered {
 					answered = true

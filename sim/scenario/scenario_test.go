@@ -69,6 +69,18 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../../docs/scenarios/*.toml")
+	if err != nil || len(files) < 3 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		if s := load(t, filepath.Base(f)); s.Title == "" || s.Expect.Delivery == nil {
+			t.Errorf("%s has no title, or expects nothing to arrive", f)
+		}
+	}
+}
+
 // Whatever is parsed names only nodes that there are.
 func FuzzParse(f *testing.F) {
 	files, err := filepath.Glob("../../docs/scenarios/*.toml")
