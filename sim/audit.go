@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"gatewayd/ieee802154"
 	"gatewayd/ipv6"
@@ -59,13 +60,25 @@ func (a *Audit) see(s medium.Sighting) {
 	switch {
 	case f.Secured && f.Security.KeyIDMode == ieee802154.KeyIDIndex:
 		x.index, x.counter = f.Security.KeyIndex, f.Security.Counter
-		a.note(n, x, psdu)
+		a.note(n, x, withoutPhase(psdu, &f))
 	case !f.Secured && f.Type == ieee802154.FrameData:
 		if m, ok := mleMessage(&f); ok {
 			x.mle, x.index, x.counter = true, m[mleIndex], binary.LittleEndian.Uint32(m[mleCounter:])
 			a.note(n, x, m)
 		}
 	}
+}
+
+// withoutPhase is a frame without what its retransmission has anew: the content
+// of its CSL element, which tells the time from each transmission on, and with
+// that the code over the whole. What is encrypted is the same.
+func withoutPhase(psdu []byte, f *ieee802154.Frame) []byte {
+	if _, ok := f.CSL(); !ok {
+		return psdu
+	}
+	copied := *f
+	copied.HeaderIEs = slices.DeleteFunc(slices.Clone(f.HeaderIEs), func(e ieee802154.IE) bool { return e.ID == ieee802154.HeaderIECSL })
+	return copied.Append(nil)[:copied.HeaderLen()+len(f.Payload)]
 }
 
 // Offsets in a secured MLE message: suite, security control, counter, key
