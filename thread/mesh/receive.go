@@ -51,13 +51,16 @@ func (f *Forwarder) receiveLowpan(b []byte, info link.Info) {
 }
 
 func (f *Forwarder) up(packet []byte, info link.Info) {
-	if info.Secured && info.Src.Mode == ieee802154.AddrShort {
-		if h, _, err := ipv6.DecodeHeader(packet); err == nil && !h.Dst.IsMulticast() && !h.Src.IsLinkLocalUnicast() {
-			if info.Dst.Mode == ieee802154.AddrShort && !info.Dst.IsBroadcast() {
-				f.cfg.Routes.Heard(h.Src, info.Src.Short, info.Dst.Short)
-			}
-			f.checkPlace(info, h, packet)
+	h, _, err := ipv6.DecodeHeader(packet)
+	if err != nil { // longer, by its own word, than its fragments were
+		f.Counters.Malformed++
+		return
+	}
+	if info.Secured && info.Src.Mode == ieee802154.AddrShort && !h.Dst.IsMulticast() && !h.Src.IsLinkLocalUnicast() {
+		if info.Dst.Mode == ieee802154.AddrShort && !info.Dst.IsBroadcast() {
+			f.cfg.Routes.Heard(h.Src, info.Src.Short, info.Dst.Short)
 		}
+		f.checkPlace(info, h, packet)
 	}
 	f.cfg.Handler.Receive(packet, info)
 }
