@@ -117,9 +117,17 @@ func TestListeningChild(t *testing.T) {
 	if s := record.CSL; !s.Synced || s.Period != 1250 || s.Timeout != 30*time.Second {
 		t.Errorf("%+v", s)
 	}
+	*heard = nil
 	w.Run(10 * time.Minute)
 	if !record.CSL.Synced || c.MLE().Role() != mle.Child {
 		t.Errorf("after 10 minutes %+v, %v", record.CSL, c.MLE().Role())
+	}
+	// It knows that its parent is there: from empty frames in its windows.
+	if _, asked := find(heard, mle.ChildUpdateRequest); asked {
+		t.Error("asked whether its parent is there")
+	}
+	if age := w.Now().Sub(record.LastSent); age > record.Supervision {
+		t.Errorf("has had nothing for %v", age)
 	}
 	c.Kill()
 	w.Run(31 * time.Second)
@@ -276,4 +284,35 @@ func TestLinkMetrics(t *testing.T) {
 	if w.Run(11 * time.Second); got.Status != linkmetrics.NoAnswer {
 		t.Errorf("asked nobody: %+v", got)
 	}
+}
+
+// A sleepy child that hears nothing of its parent for too long asks, and leaves
+// it when there is no answer.
+func TestSupervisionCheck(t *testing.T) {
+	w := newWorld(t, 34)
+	n := w.net(sim.FTD, sim.SED)
+	parent, c := n[0], n[1]
+	w.form(parent)
+	w.attach(c)
+	heard := w.listen(parent)
+	c.MLE().Tuning.PollPeriod = 5 * time.Second
+	// Its parent is there, and says so by an empty frame every 129 s.
+	if w.Run(15 * time.Minute); c.MLE().Role() != mle.Child {
+		t.Fatalf("%v beside its parent", c.MLE().Role())
+	}
+	if _, asked := find(heard, mle.ChildUpdateRequest); asked {
+		t.Error("asked whether its parent is there")
+	}
+	// It still acknowledges polls, but its parent says nothing any more.
+	child(parent, c).Supervision = 0
+	last := c.Table().Parent.LastHeard
+	w.await("it asks", 200*time.Second, func() bool { _, asked := find(heard, mle.ChildUpdateRequest); return asked })
+	if after := w.Now().Sub(last); after < 190*time.Second || after > 196*time.Second {
+		t.Errorf("asked after %v of silence", after)
+	}
+	if w.Run(10 * time.Second); c.MLE().Role() != mle.Child {
+		t.Errorf("%v after its parent answered", c.MLE().Role())
+	}
+	parent.Kill()
+	w.await("it leaves", 220*time.Second, func() bool { return c.MLE().Role() == mle.Detached })
 }
