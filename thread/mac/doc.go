@@ -2,6 +2,9 @@
 //
 //   - transmission: direct frames, indirect frames to sleepy children, data
 //     polls and beacons, one at a time (IEEE 802.15.4-2015 Section 6)
+//   - coordinated sampled listening: frames to synchronized sleepy children when
+//     they listen (Section 6.12.2, Thread 1.4 Section 3.2.6.3), and what tells a
+//     parent when this node does
 //   - frame security, outgoing and incoming, with the replay rules of Thread
 //     (Thread 1.4 Section 3 and 7)
 //   - scanning, and waiting on another channel for MLE discovery

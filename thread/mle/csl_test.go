@@ -241,7 +241,9 @@ func TestLinkMetrics(t *testing.T) {
 		var heard []linkmetrics.Values
 		x.asks.MLE().MetricsHeard = func(_ *neighbor.Neighbor, v linkmetrics.Values) { heard = append(heard, v) }
 		probing := func(e linkmetrics.EnhAck) linkmetrics.Status {
-			return configure(func(done func(netip.Addr, linkmetrics.Status)) error { return x.asks.MLE().ConfigureProbing(to, e, done) })
+			return configure(func(done func(netip.Addr, linkmetrics.Status)) error {
+				return x.asks.MLE().ConfigureProbing(to, e, done)
+			})
 		}
 		if s := probing(linkmetrics.EnhAck{Register: true, Metrics: mr | radio.MetricLQI}); s != linkmetrics.OtherError {
 			t.Errorf("%s: three metrics in acknowledgements: %v", name, s)

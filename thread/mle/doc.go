@@ -9,9 +9,9 @@
 //     (Sections 5.14, 8.4.3)
 //   - discovery of networks and announcements of their channel (Sections 4.8,
 //     8.4.4)
-//
-// Link metrics, coordinated sampled listening and the search for a better
-// parent are not part of it; their TLVs are kept as they are.
+//   - sleepy children that listen at set times (Section 3.2.6.3), as parent and
+//     as child; supervision of the sleepy
+//   - link metrics (Section 4.11.3), as subject and as initiator
 //
 // Nothing here opens a socket, reads a clock or starts a goroutine.
 package mle
