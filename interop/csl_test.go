@@ -149,5 +149,5 @@ func TestOurSleepyNodeUnderTheirRouter(t *testing.T) {
 	if n := node.polls() - before; n > 2 {
 		t.Errorf("polled %d times for 10 packets", n)
 	}
-	leader.pings(node.ask("ipaddr mleid")[0], "0.2")
+	leader.pings(node.ask("ipaddr mleid")[0], "0.3")
 }

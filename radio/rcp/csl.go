@@ -63,6 +63,9 @@ func (r *Radio) margins() (ahead, after time.Duration) {
 	ppm := time.Duration(r.Info().CSLAccuracy) + time.Duration(c.ParentAccuracy)
 	drift := r.csl.next.Sub(r.csl.synced)/1e6*ppm +
 		(time.Duration(r.cfg.CSLUncertain)+time.Duration(c.ParentUncertain))*10*time.Microsecond
+	if !r.timed() {
+		drift += r.cfg.AckWait // for what processes take to be woken
+	}
 	half := r.cslPeriod() / 2
 	return min(cslAhead+drift, half), min(cslAfter+drift, half)
 }
