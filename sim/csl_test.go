@@ -122,3 +122,31 @@ func TestDownlinkToListeningChildren(t *testing.T) {
 		t.Errorf("%d of 1000 later than the period", late)
 	}
 }
+
+// A child may listen on a channel of its own.
+func TestDownlinkOnAnotherChannel(t *testing.T) {
+	for _, spinel := range []bool{false, true} {
+		periods := []time.Duration{320 * time.Millisecond}
+		w, parent, children := listeners(t, 25, periods, spinel)
+		c := children[0]
+		c.Do(func() {
+			if err := c.MLE().SetCSL(mle.CSLTuning{Period: periods[0], Channel: 20, Timeout: 20 * time.Second}); err != nil {
+				t.Fatal(err)
+			}
+		})
+		w.Run(time.Second)
+		on := map[uint8]int{}
+		w.Tap(func(s medium.Sighting) {
+			if f, err := ieee802154.Decode(s.PSDU[:len(s.PSDU)-ieee802154.FCSLen]); err == nil && f.Type == ieee802154.FrameData && !f.Dst.IsBroadcast() && s.From == parent.ID() {
+				on[s.Channel]++
+			}
+		})
+		if _, late := downlink(t, w, parent, children, periods); late > 0 {
+			t.Errorf("spinel %v: %d of 1000 later than the period", spinel, late)
+		}
+		// Some it asks for: when it has just polled, or seen that there is more.
+		if on[20] < 950 || on[15] > 50 {
+			t.Errorf("spinel %v: frames by channel: %v", spinel, on)
+		}
+	}
+}
