@@ -150,8 +150,8 @@ func (g *Gateway) build(now time.Time) error {
 	dial := g.opt.Dial
 	switch {
 	case dial != nil:
-	case g.url.Bus == radio.BusSim:
-		dial = g.dialSim
+	case g.url.Bus == radio.BusSim || g.url.Bus == radio.BusZEP:
+		dial = g.dialMedium
 	default:
 		dial = transport.NewDialer(g.url).Dial
 	}

@@ -3,12 +3,9 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"net"
-	"strconv"
 	"strings"
 	"time"
 
-	"gatewayd/radio/medium/udp"
 	"gatewayd/radio/rcpd"
 	"gatewayd/radio/spinel"
 	"gatewayd/radio/transport"
@@ -64,29 +61,11 @@ func (g *Gateway) guess() spinel.Guess {
 	return spinel.Recognise(g.link.First())
 }
 
-// dialSim makes a simulated co-processor on the air of OpenThread's simulation:
-// sim:N is node N, sim: is node 1.
-func (g *Gateway) dialSim(context.Context) (transport.Conn, error) {
-	node := 1
-	if g.url.Path != "" {
-		n, err := strconv.Atoi(g.url.Path)
-		if err != nil {
-			return nil, fmt.Errorf("gateway: radio %v: want sim: and the number of a simulated node", g.url)
-		}
-		node = n
-	}
-	offset, err := udp.OffsetFromEnv()
+// dialMedium makes a co-processor on the medium that the URL names.
+func (g *Gateway) dialMedium(context.Context) (transport.Conn, error) {
+	c, err := rcpd.Dial(g.url)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	m, err := udp.Open(udp.Config{Node: node, PortOffset: offset})
-	if err != nil {
-		return nil, err
-	}
-	ours, theirs := net.Pipe()
-	go func() {
-		defer m.Close()
-		_ = rcpd.Serve(context.Background(), theirs, rcpd.Config{Medium: m}) // ends when ours is closed
-	}()
-	return ours, nil
+	return c, nil
 }

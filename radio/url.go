@@ -1,11 +1,14 @@
 package radio
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"gatewayd/ieee802154"
 )
 
 // Bus is how a radio is reached.
@@ -18,9 +21,10 @@ const (
 	BusTCP             // a serial server
 	BusUnix            // a stream socket
 	BusSim             // a simulated medium, see URL.Path
+	BusZEP             // a medium of ZEP datagrams
 )
 
-var busNames = [...]string{"uart", "forkpty", "tcp", "unix", "sim"}
+var busNames = [...]string{"uart", "forkpty", "tcp", "unix", "sim", "zep"}
 
 func (b Bus) String() string {
 	if int(b) < len(busNames) {
@@ -39,6 +43,9 @@ const (
 	ParityOdd
 )
 
+// zepPort is ZEP's UDP port, where a URL gives none.
+const zepPort = "17754"
+
 // DefaultBaud is the baud rate where a URL gives none, as in OpenThread.
 const DefaultBaud = 115200
 
@@ -53,12 +60,16 @@ const DefaultBaud = 115200
 //	spinel+hdlc+tcp://host:port
 //	spinel+hdlc+unix:///path
 //	sim:name
+//	zep://host:port?local=:port&eui64=0200000000000001
 //
 // A path alone, /dev/ttyACM0, is that of a serial device.
 type URL struct {
 	Bus  Bus
 	Path string // device, program, socket; of BusSim all after the colon
-	Addr string // host:port of BusTCP
+	Addr string // host:port of BusTCP and BusZEP
+
+	Local string             // local: the own host:port of BusZEP, or :port; "" is any
+	EUI64 ieee802154.ExtAddr // eui64 of BusZEP; zero if not given
 
 	Args []string // forkpty-arg, repeated
 
@@ -104,6 +115,8 @@ func (u URL) String() string {
 		return "sim:" + u.Path
 	case BusTCP:
 		b.WriteString("spinel+hdlc+tcp://" + u.Addr)
+	case BusZEP:
+		b.WriteString("zep://" + escape(u.Addr, "?#"))
 	default:
 		b.WriteString("spinel+hdlc+" + u.Bus.String() + "://" + escape(u.Path, "?#"))
 	}
@@ -122,6 +135,12 @@ func (u URL) String() string {
 	}
 	for _, a := range u.Args {
 		add("forkpty-arg", a)
+	}
+	if u.Local != "" {
+		add("local", u.Local)
+	}
+	if u.EUI64 != (ieee802154.ExtAddr{}) {
+		add("eui64", u.EUI64.String())
 	}
 	if u.Baud != 0 {
 		add("uart-baudrate", strconv.Itoa(int(u.Baud)))
@@ -174,6 +193,7 @@ var buses = map[string]Bus{
 	"spinel+hdlc+forkpty": BusPTY,
 	"spinel+hdlc+tcp":     BusTCP,
 	"spinel+hdlc+unix":    BusUnix,
+	"zep":                 BusZEP,
 }
 
 // ParseURL parses a radio URL. Errors name the parameter that is wrong.
@@ -206,6 +226,10 @@ func ParseURL(s string) (URL, error) {
 		return fail("%w", err)
 	}
 	switch {
+	case u.Bus == BusZEP:
+		if u.Addr, ok = zepRemote(strings.TrimSuffix(where, "/")); !ok {
+			return fail("after zep:// there must be host:port, an IPv6 address in brackets")
+		}
 	case u.Bus == BusTCP:
 		u.Addr = strings.TrimSuffix(where, "/")
 		host, port, _ := cutLast(u.Addr, ":")
@@ -241,7 +265,8 @@ var (
 
 // param sets one parameter. As in OpenThread a flag is set whatever its value.
 func (u *URL) param(name, value string, hasValue bool) error {
-	if strings.HasPrefix(name, "uart-") && u.Bus != BusUART || strings.HasPrefix(name, "forkpty-") && u.Bus != BusPTY {
+	zep := name == "local" || name == "eui64"
+	if zep && u.Bus != BusZEP || strings.HasPrefix(name, "uart-") && u.Bus != BusUART || strings.HasPrefix(name, "forkpty-") && u.Bus != BusPTY {
 		return errBus
 	}
 	switch name {
@@ -287,6 +312,17 @@ func (u *URL) param(name, value string, hasValue bool) error {
 	switch name {
 	case "forkpty-arg":
 		u.Args = append(u.Args, value)
+	case "local":
+		if _, port, ok := cutLast(value, ":"); !ok || !isPort(port, 0) {
+			return fmt.Errorf("%q is not host:port or :port", value)
+		}
+		u.Local = value
+	case "eui64":
+		e, ok := eui64(value)
+		if !ok {
+			return fmt.Errorf("%q is not 16 hexadecimal digits", value)
+		}
+		u.EUI64 = e
 	case "uart-baudrate":
 		var v uint64
 		if v, err = number(value, 50, 20e6); err == nil {
@@ -346,7 +382,30 @@ func (u *URL) param(name, value string, hasValue bool) error {
 var params = map[string]bool{
 	"forkpty-arg": true, "uart-baudrate": true, "uart-stop": true, "iid": true, "iid-list": true,
 	"bus-latency": true, "region": true, "cca-threshold": true, "fem-lnagain": true,
-	"enable-coex": true, "max-power-table": true,
+	"enable-coex": true, "max-power-table": true, "local": true, "eui64": true,
+}
+
+// zepRemote is a host and a port, or a host alone, with the port.
+func zepRemote(s string) (addr string, ok bool) {
+	host, port, found := cutLast(s, ":")
+	if !found || strings.HasSuffix(s, "]") {
+		host, port = s, zepPort
+	}
+	if strings.HasPrefix(host, "[") != strings.HasSuffix(host, "]") || strings.Contains(host, ":") && host[0] != '[' {
+		return "", false
+	}
+	return host + ":" + port, host != "" && isPort(port, 1)
+}
+
+func isPort(s string, least uint64) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n >= least
+}
+
+func eui64(s string) (e ieee802154.ExtAddr, ok bool) {
+	n, err := strconv.ParseUint(s, 16, 64)
+	binary.BigEndian.PutUint64(e[:], n)
+	return e, err == nil && len(s) == 16 && n != 0
 }
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

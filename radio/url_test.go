@@ -31,6 +31,13 @@ func TestParseURL(t *testing.T) {
 		{"spinel+hdlc+tcp://[fd00::1]:6638/", URL{Bus: BusTCP, Addr: "[fd00::1]:6638"}, "spinel+hdlc+tcp://[fd00::1]:6638"},
 		{"spinel+hdlc+unix:///run/rcp.sock", URL{Bus: BusUnix, Path: "/run/rcp.sock"}, ""},
 		{"sim:demo?seed=1", URL{Bus: BusSim, Path: "demo?seed=1"}, ""},
+		{"zep://[::1]:17754", URL{Bus: BusZEP, Addr: "[::1]:17754"}, ""},
+		{"zep://riot.local/", URL{Bus: BusZEP, Addr: "riot.local:17754"}, "zep://riot.local:17754"},
+		{"zep://[fe80::1%25tap0]", URL{Bus: BusZEP, Addr: "[fe80::1%tap0]:17754"}, "zep://[fe80::1%25tap0]:17754"},
+		{
+			"zep://127.0.0.1:5000?local=:0&eui64=02000000000000fe&no-reset",
+			URL{Bus: BusZEP, Addr: "127.0.0.1:5000", Local: ":0", EUI64: [8]byte{2, 7: 0xfe}, NoReset: true}, "",
+		},
 		{
 			"spinel+hdlc+uart:///dev/ttyACM0?no-reset&skip-rcp-compatibility-check&iid=2&bus-latency=1500&region=us&cca-threshold=-60&fem-lnagain=11&enable-coex=0&max-power-table=20,18,-3,0x7f&iid-list=0,2",
 			URL{Path: "/dev/ttyACM0", NoReset: true, SkipVersionCheck: true, IID: 2, BusLatency: 1500 * time.Microsecond, Tuning: Tuning{
@@ -71,6 +78,16 @@ func TestParseURLErrors(t *testing.T) {
 		{"spinel+hdlc+tcp://host", "host:port"},
 		{"spinel+hdlc+tcp://host:0", "host:port"},
 		{"spinel+hdlc+tcp://:1", "host:port"},
+		{"zep://", "after zep:// there must be host:port"},
+		{"zep://:1", "after zep:// there must be host:port"},
+		{"zep://h:0", "after zep:// there must be host:port"},
+		{"zep://::1:17754", "in brackets"},
+		{"zep://h?local=5", "parameter local"},
+		{"zep://h?local=:65536", "parameter local"},
+		{"zep://h?eui64=0", "parameter eui64"},
+		{"zep://h?eui64=0000000000000000", "parameter eui64"},
+		{"zep://h?uart-stop=1", "another kind"},
+		{"spinel+hdlc+tcp://h:1?local=:1", "another kind"},
 		{"spinel+hdlc+uart:///dev/x?uart-baud=1", "parameter uart-baud: there is no such parameter"},
 		{"spinel+hdlc+uart:///dev/x?uart-baudrate", "parameter uart-baudrate: it needs a value"},
 		{"spinel+hdlc+uart:///dev/x?uart-baudrate=fast", `parameter uart-baudrate: "fast" is not a number`},
@@ -102,6 +119,8 @@ func FuzzParseURL(f *testing.F) {
 	f.Add("spinel+hdlc+forkpty:///bin/ot-rcp?forkpty-arg=1&forkpty-arg=%26")
 	f.Add("spinel+hdlc+tcp://h:1?max-power-table=1,2&region=de&enable-coex=1")
 	f.Add("sim:x")
+	f.Add("zep://[::1]?local=[::1]:5&eui64=02000000000000fe")
+	f.Add("zep://h:1?region=de")
 	f.Fuzz(func(t *testing.T, s string) {
 		u, err := ParseURL(s)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,7 +58,7 @@ using the radio. It fails if the radio is of no use to the gateway.`,
 			if err != nil {
 				return usageError{err}
 			}
-			if u.Bus == radio.BusSim {
+			if u.Bus == radio.BusSim || u.Bus == radio.BusZEP {
 				return usageError{errors.New("a simulated radio is part of the gateway: there is nothing to probe")}
 			}
 			r, err := transport.Probe(c.Context(), u)
@@ -118,20 +119,24 @@ func printProbe(w io.Writer, r *transport.Report) {
 
 func (a *app) rcpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "rcp NODEID",
+		Use:   "rcp NODEID|URL",
 		Short: "Be a simulated co-processor on the standard streams",
 		Long: `Be a co-processor, as a dongle is one, whose host is at the other end of the
 standard input and output and whose air is that of OpenThread's simulation:
 datagrams on this machine's loopback interface. NODEID is 1 to 33, different for
-each node. PORT_OFFSET in the environment chooses among several airs.`,
-		Example: `  gatewayd run --radio 'spinel+hdlc+forkpty:///usr/bin/gatewayd?forkpty-arg=rcp&forkpty-arg=1'`,
-		Args:    args(cobra.ExactArgs(1)),
+each node. PORT_OFFSET in the environment chooses among several airs.
+
+With a URL that begins with zep:// the air is one of ZEP datagrams, to another
+node or to a dispatcher of RIOT's.`,
+		Example: `  gatewayd run --radio 'spinel+hdlc+forkpty:///usr/bin/gatewayd?forkpty-arg=rcp&forkpty-arg=1'
+  gatewayd rcp 'zep://[::1]:17754?local=:17755'`,
+		Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			node, err := nodeID(args[0])
+			u, err := mediumURL(args[0])
 			if err != nil {
 				return err
 			}
-			return rcp(c.Context(), node)
+			return rcp(c.Context(), u)
 		},
 	}
 }
@@ -144,12 +149,22 @@ func nodeID(s string) (int, error) {
 	return int(n), nil
 }
 
-func rcp(ctx context.Context, node int) error {
-	offset, err := udp.OffsetFromEnv()
-	if err != nil {
-		return err
+// mediumURL is the URL of a place in a medium, which may be the number of a
+// node.
+func mediumURL(s string) (radio.URL, error) {
+	if strings.HasPrefix(s, "zep:") {
+		u, err := radio.ParseURL(s)
+		if err != nil {
+			return radio.URL{}, usageError{err}
+		}
+		return u, nil
 	}
-	m, err := udp.Open(udp.Config{Node: node, PortOffset: offset})
+	node, err := nodeID(s)
+	return radio.URL{Bus: radio.BusSim, Path: strconv.Itoa(node)}, err
+}
+
+func rcp(ctx context.Context, u radio.URL) error {
+	m, err := rcpd.Open(u)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,6 @@
 // Package rcpd runs a simulated radio co-processor: package rcp's Server, on
-// the air of OpenThread's simulation, for a host at the other end of a byte
-// stream.
+// the air of OpenThread's simulation or one of ZEP datagrams, for a host at the
+// other end of a byte stream.
 package rcpd
 
 import (
@@ -16,14 +16,25 @@ import (
 	"gatewayd/alarm"
 	"gatewayd/ieee802154"
 	"gatewayd/internal/timerfd"
-	"gatewayd/radio/medium/udp"
+	"gatewayd/radio/medium"
 	"gatewayd/radio/rcp"
 )
 
+// Medium is a place in a medium of datagrams: package udp's or zep's.
+type Medium interface {
+	medium.Port
+	// Run reads datagrams into Frames until ctx is cancelled.
+	Run(ctx context.Context) error
+	Frames() <-chan medium.Datagram
+	Deliver(d medium.Datagram)
+	EUI64() ieee802154.ExtAddr
+	Close() error
+}
+
 // Config is a co-processor's. Medium is required.
 type Config struct {
-	Medium *udp.Medium
-	// EUI64 is the co-processor's; zero is udp.EUI64 of its node.
+	Medium Medium
+	// EUI64 is the co-processor's; zero is that of its Medium.
 	EUI64   ieee802154.ExtAddr
 	Version string // as it tells its host; empty is "gatewayd simulated RCP"
 }
@@ -36,7 +47,7 @@ type Config struct {
 // co-processor's whose buffers are full.
 func Serve(ctx context.Context, host io.ReadWriteCloser, cfg Config) error {
 	if cfg.EUI64 == (ieee802154.ExtAddr{}) {
-		cfg.EUI64 = udp.EUI64(cfg.Medium.Node())
+		cfg.EUI64 = cfg.Medium.EUI64()
 	}
 	if cfg.Version == "" {
 		cfg.Version = "gatewayd simulated RCP"

@@ -76,7 +76,7 @@ type Medium struct {
 	out   *net.UDPConn
 
 	now     func() time.Time
-	frames  chan Datagram
+	frames  chan medium.Datagram
 	dropped atomic.Uint64
 
 	recv    medium.Receiver
@@ -85,18 +85,6 @@ type Medium struct {
 	busy    [medium.LastChannel + 1]time.Time // until when
 	buf     []byte
 }
-
-// Datagram is one frame that came in, for Deliver.
-type Datagram struct {
-	at      time.Time
-	from    int // node
-	channel uint8
-	psdu    []byte
-}
-
-// Frame is what was on air: channel, PSDU with FCS, and when. It is for those
-// who record; a radio gets it by Deliver.
-func (d Datagram) Frame() (channel uint8, psdu []byte, at time.Time) { return d.channel, d.psdu, d.at }
 
 // Open joins the medium.
 func Open(cfg Config) (*Medium, error) {
@@ -121,7 +109,7 @@ func Open(cfg Config) (*Medium, error) {
 		own:   uint16(base + cfg.Node),
 		group: netip.AddrPortFrom(group, uint16(base)),
 		// A frame is answered within 16 ms: what lies here longer is late.
-		frames: make(chan Datagram, 64),
+		frames: make(chan medium.Datagram, 64),
 		buf:    make([]byte, 0, 1+medium.MaxPSDU),
 	}
 	if m.now == nil {
@@ -259,7 +247,7 @@ func (m *Medium) Run(ctx context.Context) error {
 		if from.Port() == m.own || n < 2 || n > 1+medium.MaxPSDU {
 			continue // our own, or no frame
 		}
-		d := Datagram{at: m.now(), from: int(from.Port()) - int(m.own) + m.node, channel: b[0], psdu: append([]byte(nil), b[1:n]...)}
+		d := medium.Datagram{At: m.now(), From: int(from.Port()) - int(m.own) + m.node, Channel: b[0], PSDU: append([]byte(nil), b[1:n]...)}
 		select {
 		case m.frames <- d:
 		default:
@@ -269,19 +257,19 @@ func (m *Medium) Run(ctx context.Context) error {
 }
 
 // Frames is what Run has read; its reader calls Deliver.
-func (m *Medium) Frames() <-chan Datagram { return m.frames }
+func (m *Medium) Frames() <-chan medium.Datagram { return m.frames }
 
 // Dropped counts frames that came faster than they were taken.
 func (m *Medium) Dropped() uint64 { return m.dropped.Load() }
 
 // Deliver hands a frame to the receiver if that is tuned to its channel.
-func (m *Medium) Deliver(d Datagram) {
-	if d.channel < medium.FirstChannel || d.channel > medium.LastChannel || m.filter.deaf(d.from) {
+func (m *Medium) Deliver(d medium.Datagram) {
+	if d.Channel < medium.FirstChannel || d.Channel > medium.LastChannel || m.filter.deaf(d.From) {
 		return
 	}
-	m.busy[d.channel] = d.at.Add(medium.Airtime(len(d.psdu)))
-	if m.recv != nil && d.channel == m.channel {
-		m.recv.Heard(d.at, medium.Frame{Channel: d.channel, PSDU: d.psdu, RSSI: rssi, SFD: d.at})
+	m.busy[d.Channel] = d.At.Add(medium.Airtime(len(d.PSDU)))
+	if m.recv != nil && d.Channel == m.channel {
+		m.recv.Heard(d.At, medium.Frame{Channel: d.Channel, PSDU: d.PSDU, RSSI: rssi, SFD: d.At})
 	}
 }
 
@@ -292,6 +280,9 @@ func (m *Medium) Node() int { return m.node }
 func EUI64(node int) ieee802154.ExtAddr {
 	return ieee802154.ExtAddr{0x18, 0xb4, 0x30, 0, byte(node >> 24), byte(node >> 16), byte(node >> 8), byte(node)}
 }
+
+// EUI64 is that of the node, for a radio that was not given another.
+func (m *Medium) EUI64() ieee802154.ExtAddr { return EUI64(m.node) }
 
 // Close leaves the medium.
 func (m *Medium) Close() error { return errors.Join(m.in.Close(), m.out.Close()) }
