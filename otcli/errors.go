@@ -12,6 +12,7 @@ import (
 	"gatewayd/thread/meshcop"
 	"gatewayd/thread/mle"
 	"gatewayd/thread/netdata"
+	"gatewayd/thread/publish"
 	surveying "gatewayd/thread/survey" // survey is one of ours
 )
 
@@ -71,6 +72,10 @@ var known = []struct {
 	{ip.ErrNoSource, InvalidState},
 	{ip.ErrTooLong, NoBufs},
 	{netdata.ErrFull, NoBufs},
+	{publish.ErrFull, NoBufs},
+	{publish.ErrNotFound, NotFound},
+	{publish.ErrNotStable, InvalidArgs},
+	{publish.ErrWrongPrefix, InvalidArgs},
 	{dataset.ErrDetached, InvalidState},
 	{dataset.ErrBusy, Busy},
 	{dataset.ErrUnchanged, Already},

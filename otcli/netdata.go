@@ -13,9 +13,12 @@ func netdataCommands() []command {
 	return []command{
 		{"full", netdataFull},
 		{"length", show(func(c *CLI) string { return fmt.Sprint(c.node.MLE().NetData().Len()) })},
+		{"maxlength", netdataMaxLength},
+		{"publish", netdataPublish},
 		{"register", netdataRegister},
 		{"show", netdataShow},
 		{"steeringdata", steeringData},
+		{"unpublish", netdataUnpublish},
 	}
 }
 
@@ -28,6 +31,18 @@ func netdataRegister(c *CLI, _ []string) error {
 		c.NetDataFull()
 	}
 	c.node.RegisterLocalData()
+	return nil
+}
+
+func netdataMaxLength(c *CLI, args []string) error {
+	switch {
+	case len(args) == 0:
+		c.line("%d", c.node.LargestNetData())
+	case len(args) == 1 && args[0] == "reset":
+		c.node.ForgetLargestNetData()
+	default:
+		return InvalidArgs
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package otcli
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 
 	"gatewayd/thread/meshcop"
@@ -77,16 +78,22 @@ func parseFlags(args []string, set func(letter byte) bool) (netdata.Preference, 
 }
 
 func (c *CLI) addPrefix(args []string) error {
-	p, err := parsePrefix(word(args, 0))
+	p, flags, stable, err := c.parseOnMesh(args)
 	if err != nil {
 		return err
+	}
+	return c.served(c.node.LocalData().SetPrefix(p, flags, stable))
+}
+
+// parseOnMesh reads an on-mesh prefix, its flags and its preference.
+func (c *CLI) parseOnMesh(args []string) (p netip.Prefix, flags netdata.PrefixFlags, stable bool, err error) {
+	if p, err = parsePrefix(word(args, 0)); err != nil {
+		return p, 0, false, err
 	}
 	letters := map[byte]netdata.PrefixFlags{
 		'p': netdata.FlagPreferred, 'a': netdata.FlagSLAAC, 'd': netdata.FlagDHCP, 'c': netdata.FlagConfigure,
 		'r': netdata.FlagDefault, 'o': netdata.FlagOnMesh, 'n': netdata.FlagNDDNS, 'D': netdata.FlagDomain,
 	}
-	var flags netdata.PrefixFlags
-	stable := false
 	preference, err := parseFlags(args[1:], func(b byte) bool {
 		f, ok := letters[b]
 		flags |= f
@@ -94,14 +101,14 @@ func (c *CLI) addPrefix(args []string) error {
 		return ok || b == 's'
 	})
 	if err != nil {
-		return err
+		return p, 0, false, err
 	}
 	// DHCPv6 and SLAAC exclude each other, and SLAAC needs a /64 (RFC 4862).
 	if flags.Has(netdata.FlagDHCP|netdata.FlagSLAAC) || flags.Has(netdata.FlagSLAAC) && p.Bits() != 64 ||
 		p.Bits() == 0 || p == c.node.MeshLocalPrefix() {
-		return InvalidArgs
+		return p, 0, false, InvalidArgs
 	}
-	return c.served(c.node.LocalData().SetPrefix(p, flags.With(preference), stable))
+	return p, flags.With(preference), stable, nil
 }
 
 // served notes if what this node serves is too much for network data.
@@ -131,12 +138,18 @@ func routeCommand(c *CLI, args []string) error {
 }
 
 func (c *CLI) addRoute(args []string) error {
-	p, err := parsePrefix(word(args, 0))
+	p, flags, stable, err := parseRoute(args)
 	if err != nil {
 		return err
 	}
-	var flags netdata.RouteFlags
-	stable := false
+	return c.served(c.node.LocalData().SetRoute(p, flags, stable))
+}
+
+// parseRoute reads the prefix of a route, its flags and its preference.
+func parseRoute(args []string) (p netip.Prefix, flags netdata.RouteFlags, stable bool, err error) {
+	if p, err = parsePrefix(word(args, 0)); err != nil {
+		return p, 0, false, err
+	}
 	preference, err := parseFlags(args[1:], func(b byte) bool {
 		switch b {
 		case 's':
@@ -148,10 +161,7 @@ func (c *CLI) addRoute(args []string) error {
 		}
 		return strings.IndexByte("sna", b) >= 0
 	})
-	if err != nil {
-		return err
-	}
-	return c.served(c.node.LocalData().SetRoute(p, flags.With(preference), stable))
+	return p, flags.With(preference), stable, err
 }
 
 func serviceCommand(c *CLI, args []string) error {

@@ -46,6 +46,7 @@ func (n *Node) activeChanged() {
 	n.mle.DatasetChanged()
 	if n.mle.MeshLocal() != was {
 		n.addr.Clear()
+		n.publish.Update()
 		n.commissioning.commissioner.Update()
 	}
 	n.changed()

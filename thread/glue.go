@@ -8,6 +8,7 @@ import (
 	"gatewayd/thread/mle"
 	"gatewayd/thread/neighbor"
 	"gatewayd/thread/netdata"
+	"gatewayd/thread/publish"
 	"gatewayd/thread/tmf"
 )
 
@@ -60,10 +61,12 @@ func (n *Node) mleEvents() mle.Events {
 
 // netDataChanged follows the network data.
 func (n *Node) netDataChanged() {
+	n.largestData = max(n.largestData, n.mle.NetData().Len())
 	if n.mle.Attached() {
 		n.slaac.update(n.mle.NetData())
 		n.server.timer.StartEarlier(0)
 	}
+	n.publish.Update()
 	n.followServices()
 	n.commissioning.router.Update()
 	n.commissioning.survey.server.Update()
@@ -133,8 +136,18 @@ func (n *Node) WithdrawPrefix(p netip.Prefix) bool {
 // with RegisterLocalData.
 func (n *Node) LocalData() *netdata.Local { return &n.server.local }
 
+// Publisher serves prefixes, routes and services while too few others do.
+func (n *Node) Publisher() *publish.Publisher { return n.publish }
+
 // RegisterLocalData tells the leader if what the node serves has changed.
 func (n *Node) RegisterLocalData() { n.server.timer.StartEarlier(0) }
+
+// LargestNetData is the length of the largest network data there was, in bytes,
+// since the node began or ForgetLargestNetData.
+func (n *Node) LargestNetData() int { return n.largestData }
+
+// ForgetLargestNetData lets LargestNetData begin with the present one.
+func (n *Node) ForgetLargestNetData() { n.largestData = n.mle.NetData().Len() }
 
 // OnMesh reports whether addresses in a prefix are in the mesh.
 func (n *Node) OnMesh(p netip.Prefix) bool { return n.mle.NetData().IsOnMesh(p.Addr()) }

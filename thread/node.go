@@ -19,6 +19,7 @@ import (
 	"gatewayd/thread/mesh"
 	"gatewayd/thread/mle"
 	"gatewayd/thread/neighbor"
+	"gatewayd/thread/publish"
 	"gatewayd/thread/tmf"
 )
 
@@ -90,8 +91,11 @@ type Node struct {
 	mle      *mle.MLE
 	slaac    slaac
 	server   serverData
+	publish  *publish.Publisher
 	anycast  []netip.Addr // locators of services that we serve
 	identity identity
+
+	largestData int // network data, in bytes
 
 	commissioning commissioning
 	diag          *diag.Agent
@@ -142,6 +146,8 @@ func New(cfg Config, now time.Time) *Node {
 		secret: func() [32]byte { return n.identity.Secret }}
 	n.slaac.timer = n.clock.NewTimer(n.slaac.expire)
 	n.server.init(n)
+	n.publish = publish.New(publish.Config{Clock: &n.clock, Rand: n.rand, Local: &n.server.local, Data: n.mle.NetData,
+		Attached: n.mle.Attached, RLOC16: n.mle.RLOC16, Router: n.mle.Router, MLEID: n.MLEID, Register: n.RegisterLocalData})
 	n.buildCommissioning()
 	n.buildDiagnostics()
 	n.handle()

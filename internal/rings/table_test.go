@@ -62,6 +62,7 @@ var table = map[string]ring{
 	"thread/mle":         machine,
 	"thread/neighbor":    machine,
 	"thread/netdata":     machine,
+	"thread/publish":     machine,
 	"thread/survey":      machine,
 	"thread/tmf":         machine,
 	"wpan":               machine,
