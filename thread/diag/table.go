@@ -80,9 +80,10 @@ func decodeLink(b []byte) Link {
 		FrameErrors: binary.BigEndian.Uint16(b[3:]), MessageErrors: binary.BigEndian.Uint16(b[5:])}
 }
 
-func linkOf(q *neighbor.Quality) Link {
-	l := Link{Average: UnknownRSSI, Last: UnknownRSSI}
-	if q.Known() {
+func linkOf(n *neighbor.Neighbor) Link {
+	l := Link{Average: UnknownRSSI, Last: UnknownRSSI, MeasuresErrors: true,
+		FrameErrors: uint16(n.FrameErrors), MessageErrors: uint16(n.MessageErrors)}
+	if q := &n.Quality; q.Known() {
 		l.Margin, l.Average, l.Last = uint8(min(q.Margin(), 255)), q.Average(), q.Last()
 	}
 	return l
@@ -165,7 +166,7 @@ func childOf(c *neighbor.Child, now time.Time) Child {
 		RxOnWhenIdle: c.Mode.RxOnWhenIdle(), FullThread: c.Mode.FullThread(), FullNetworkData: c.Mode.FullNetworkData(),
 		RLOC16: c.RLOC16, Ext: c.Ext, Version: c.Version, Timeout: c.Timeout,
 		Age: since(c.LastHeard, now), Connected: since(c.ConnectedAt, now),
-		Link: linkOf(&c.Quality), Queued: uint16(min(c.Indirect.Queued, 0xffff)),
+		Link: linkOf(&c.Neighbor), Queued: uint16(min(c.Indirect.Queued, 0xffff)),
 		CSL: CSL{Synchronized: c.CSL.Synced, Period: c.CSL.Period, Timeout: c.CSL.Timeout, Channel: c.CSL.Channel},
 	}
 	if !out.RxOnWhenIdle {

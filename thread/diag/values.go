@@ -128,7 +128,7 @@ func (a *Agent) list(t Type, add func(Value)) {
 		for _, r := range a.cfg.Table.Routers {
 			if r != nil && r.State == neighbor.Valid && r.RLOC16 != a.cfg.MLE.RLOC16() {
 				add(RouterNeighbor{RLOC16: r.RLOC16, Ext: r.Ext, Version: r.Version,
-					Connected: since(r.ConnectedAt, a.now()), Link: linkOf(&r.Quality)})
+					Connected: since(r.ConnectedAt, a.now()), Link: linkOf(&r.Neighbor)})
 			}
 		}
 	}

@@ -114,6 +114,9 @@ func (m *MAC) Transmitted(_ time.Time, r radio.TxResult) {
 	if r.Status == radio.TxOK && r.Ack.PSDU != nil && !m.checkAck(&r.Ack) {
 		r.Status = radio.TxNoAck
 	}
+	if n := m.destination(&m.out); n != nil && (r.Status == radio.TxOK || r.Status == radio.TxNoAck) {
+		n.FrameErrors.Add(r.Status == radio.TxOK)
+	}
 	if m.mayRetry(r.Status) {
 		m.attempts++
 		m.Counters.TxRetry++

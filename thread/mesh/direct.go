@@ -47,6 +47,11 @@ func (f *Forwarder) DirectSent(out *mac.Frame, ok bool) {
 	if ok && m.offset < len(m.packet) {
 		return
 	}
+	if !out.Dst.IsBroadcast() {
+		if n := f.cfg.Table.Find(out.Dst); n != nil {
+			n.MessageErrors.Add(ok)
+		}
+	}
 	f.remove(m)
 	f.done(m, ok)
 }

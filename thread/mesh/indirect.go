@@ -177,6 +177,7 @@ func (f *Forwarder) finishParcel(c *neighbor.Child, ok bool) {
 		f.indirect[c] = q[1:]
 	}
 	c.Indirect.Queued = len(q) - 1
+	c.MessageErrors.Add(ok)
 	f.updateSourceMatch()
 	f.done(&p.message, ok)
 }

@@ -90,6 +90,9 @@ type Neighbor struct {
 	ConnectedAt time.Time
 	Quality     Quality
 	Failures    int // unicast transmissions that failed since one succeeded
+	// FrameErrors is of transmissions to the neighbour that it did not
+	// acknowledge, MessageErrors of whole datagrams.
+	FrameErrors, MessageErrors Rate
 
 	// Probing are the metrics that its acknowledgements tell us, of the frames
 	// it has from us.
