@@ -52,6 +52,7 @@ type settings struct {
 	dataset meshcop.Dataset
 	filter  macFilter
 	udp     udpSocket
+	coap    *coapService
 	level   uint64
 	started time.Time
 	full    bool // network data did not fit, since `netdata full reset`
@@ -67,6 +68,7 @@ const (
 func New(node *thread.Node, cfg Config) *CLI {
 	c := &CLI{node: node, cfg: cfg, shared: &shared{settings: settings{level: defaultLogLevel, started: node.Clock().Now()}}}
 	c.udp.secured = true
+	c.coap = newCoAP(c)
 	if cfg.Out != nil {
 		c.open = append(c.open, c)
 	}

@@ -13,6 +13,7 @@ func commands() []command {
 		{"childmax", number(16, childMax, setChildMax)},
 		{"childsupervision", childSupervision},
 		{"childtimeout", number(32, childTimeout, setChildTimeout)},
+		{"coap", group(coapCommands)},
 		{"commissioner", group(commissionerCommands)},
 		{"contextreusedelay", number(32, contextReuseDelay, setContextReuseDelay)},
 		{"counters", counters},

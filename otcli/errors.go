@@ -28,6 +28,7 @@ const (
 	Busy            Error = 5
 	Parse           Error = 6
 	InvalidArgs     Error = 7
+	Abort           Error = 11
 	InvalidState    Error = 13
 	Detached        Error = 16
 	NotFound        Error = 23
@@ -41,7 +42,7 @@ const (
 
 var errorWords = map[Error]string{
 	Failed: "Failed", 2: "Drop", NoBufs: "NoBufs", NoRoute: "NoRoute", Busy: "Busy", Parse: "Parse",
-	InvalidArgs: "InvalidArgs", 8: "Security", 9: "AddressQuery", 10: "NoAddress", 11: "Abort",
+	InvalidArgs: "InvalidArgs", 8: "Security", 9: "AddressQuery", 10: "NoAddress", Abort: "Abort",
 	12: "NotImplemented", InvalidState: "InvalidState", 14: "NoAck", 15: "ChannelAccessFailure",
 	Detached: "Detached", 17: "FcsErr", 18: "NoFrameReceived", 19: "UnknownNeighbor",
 	20: "InvalidSourceAddress", 21: "AddressFiltered", 22: "DestinationAddressFiltered", NotFound: "NotFound",
