@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"gatewayd/alarm"
 	"gatewayd/host"
 	"gatewayd/otcli"
 	"gatewayd/radio"
@@ -34,15 +35,28 @@ type Options struct {
 	Ready func(*Gateway)
 }
 
-// Gateway is a running gateway. One goroutine, that of Run, owns the Thread
-// node and everything it is made of; others reach it by Do.
+// stack is the gateway's network, all of it one machine: a Thread node or a
+// plain 6LoWPAN one.
+type stack interface {
+	Clock() *alarm.Clock
+	Advance(now time.Time)
+	Deadline() time.Time
+	FromHost(packet []byte) error
+	Radio() radio.Handler
+	SetRadio(radio.Radio)
+	Stop()
+}
+
+// Gateway is a running gateway. One goroutine, that of Run, owns its stack and
+// everything it is made of; others reach it by Do.
 type Gateway struct {
 	cfg   Config
 	opt   Options
 	log   *slog.Logger
 	store *store.Store
 	tun   *host.TUN
-	node  *thread.Node
+	stack stack
+	node  *thread.Node // the stack, if it is a Thread node
 	cli   *otcli.CLI
 	link  *spinel.Link
 	port  *transport.Port
@@ -120,12 +134,34 @@ func (g *Gateway) run(ctx context.Context) error {
 		wg.Go(func() { g.opt.Ready(g) })
 	}
 	g.loop(ctx)
-	g.node.Stop()
+	g.stack.Stop()
 	return nil
 }
 
-// build makes the node and the link to its radio.
+// build makes the stack and the link to its radio.
 func (g *Gateway) build(now time.Time) error {
+	g.buildThread(now)
+	g.link = spinel.NewLink(spinel.LinkConfig{
+		Clock: g.stack.Clock(), Handler: g.stack.Radio(),
+		Send:    func(b []byte) { g.port.Write(g.gen, b) },
+		Notify:  g.radioEvent,
+		BusTime: g.url.BusTime(),
+		Tuning:  g.url.Tuning, IID: g.url.IID, NoReset: g.url.NoReset, SkipVersionCheck: g.url.SkipVersionCheck,
+	})
+	g.stack.SetRadio(g.link)
+	dial := g.opt.Dial
+	switch {
+	case dial != nil:
+	case g.url.Bus == radio.BusSim || g.url.Bus == radio.BusZEP:
+		dial = g.dialMedium
+	default:
+		dial = transport.NewDialer(g.url).Dial
+	}
+	g.port = transport.NewPort(transport.PortConfig{Dial: dial})
+	return nil
+}
+
+func (g *Gateway) buildThread(now time.Time) {
 	cfg := thread.Config{
 		Rand: rand.Reader, Store: nodeStore{g},
 		Log:                 g.nodeEvent,
@@ -139,24 +175,7 @@ func (g *Gateway) build(now time.Time) error {
 	}
 	g.node = thread.New(cfg, now)
 	g.cli = newCLI(g.node, g.opt.Version)
-	g.link = spinel.NewLink(spinel.LinkConfig{
-		Clock: g.node.Clock(), Handler: g.node.Radio(),
-		Send:    func(b []byte) { g.port.Write(g.gen, b) },
-		Notify:  g.radioEvent,
-		BusTime: g.url.BusTime(),
-		Tuning:  g.url.Tuning, IID: g.url.IID, NoReset: g.url.NoReset, SkipVersionCheck: g.url.SkipVersionCheck,
-	})
-	g.node.SetRadio(g.link)
-	dial := g.opt.Dial
-	switch {
-	case dial != nil:
-	case g.url.Bus == radio.BusSim || g.url.Bus == radio.BusZEP:
-		dial = g.dialMedium
-	default:
-		dial = transport.NewDialer(g.url).Dial
-	}
-	g.port = transport.NewPort(transport.PortConfig{Dial: dial})
-	return nil
+	g.stack = g.node
 }
 
 // startNetwork brings the interface up and, if there is a network to be in,
@@ -177,32 +196,37 @@ func (g *Gateway) startNetwork() error {
 
 // loop is the owner's: every input of the node, and time, in one place.
 func (g *Gateway) loop(ctx context.Context) {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	var set time.Time // what the timer is set to; zero: nothing
 	for {
 		if g.dirty {
 			g.dirty = false
 			g.wantHost()
 		}
-		if at := g.node.Deadline(); !at.IsZero() {
-			timer.Reset(time.Until(at))
-		} else {
-			timer.Reset(time.Hour)
+		if at := g.stack.Deadline(); !at.Equal(set) {
+			set = at
+			if at.IsZero() {
+				timer.Stop()
+			} else {
+				timer.Reset(time.Until(at))
+			}
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case e := <-g.port.Events():
-			g.node.Advance(time.Now())
+			g.stack.Advance(time.Now())
 			g.portEvent(e)
 		case p := <-g.packets:
-			g.node.Advance(time.Now())
-			_ = g.node.FromHost(p) // counted there
+			g.stack.Advance(time.Now())
+			_ = g.stack.FromHost(p) // counted there
 		case f := <-g.calls:
-			g.node.Advance(time.Now())
+			g.stack.Advance(time.Now())
 			f()
 		case <-timer.C:
-			g.node.Advance(time.Now())
+			set = time.Time{}
+			g.stack.Advance(time.Now())
 		}
 	}
 }

@@ -33,7 +33,7 @@ func (g *Gateway) readTUN() {
 
 // toHost gives the kernel a datagram from the mesh.
 func (g *Gateway) toHost(packet []byte) {
-	if _, err := g.tun.Write(packet); err != nil && g.repeats.pass("TUN-WRITE", g.node.Clock().Now()) {
+	if _, err := g.tun.Write(packet); err != nil && g.repeats.pass("TUN-WRITE", g.stack.Clock().Now()) {
 		g.log.Warn("the kernel did not take a datagram", "id", "TUN-WRITE", "err", err)
 	}
 }
