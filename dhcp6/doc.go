@@ -1,0 +1,14 @@
+// Package dhcp6 is DHCP for IPv6 (RFC 8415), without sockets:
+//
+//   - Server: hands out the addresses of one link, a mesh, to clients on it and
+//     behind relay agents. Solicit to Information-request (RFC 8415 Section
+//     18.3), Relay-forward (19.3), DNS servers and search list (RFC 3646), SNTP
+//     servers (RFC 4075), leases that survive a restart.
+//
+// Bytes are taken apart and made by github.com/insomniacslk/dhcp.
+//
+// Deliberate limits: a Server delegates no prefixes, assigns no temporary
+// addresses, offers no Reconfigure and no Server Unicast option. Which address
+// a client wishes for does not matter: one that knows its client alone (DUID
+// and IAID) always comes to the same, so that nothing is lost with the leases.
+package dhcp6
