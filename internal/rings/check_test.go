@@ -86,6 +86,7 @@ func (c *checker) file(name string, src []byte) error {
 	}
 	from := c.table[path.Dir(name)]
 	inner := from == wire || from == machine
+	excepted := exceptions[path.Dir(name)]
 
 	names := map[string]string{} // local name: import path
 	for _, spec := range f.Imports {
@@ -93,7 +94,7 @@ func (c *checker) file(name string, src []byte) error {
 		if err != nil {
 			return err
 		}
-		if why := c.mayImport(from, imp); why != "" {
+		if why := c.mayImport(from, imp); why != "" && excepted[imp] == nil {
 			c.report(spec.Pos(), "%s package imports %s: %s", from, imp, why)
 		}
 		local := strings.TrimSuffix(imp, "/v2")
@@ -107,7 +108,7 @@ func (c *checker) file(name string, src []byte) error {
 		names[local] = imp
 	}
 	if inner {
-		c.names(f, from, names)
+		c.names(f, from, names, excepted)
 	}
 	return nil
 }
@@ -151,7 +152,7 @@ func (c *checker) mayImport(from ring, imp string) string {
 // names reports goroutines and the forbidden names of imported packages,
 // called or not. A local variable named like an import counts as the import:
 // such a name is worth changing anyway.
-func (c *checker) names(f *ast.File, from ring, imports map[string]string) {
+func (c *checker) names(f *ast.File, from ring, imports map[string]string, excepted map[string][]string) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.GoStmt:
@@ -161,8 +162,13 @@ func (c *checker) names(f *ast.File, from ring, imports map[string]string) {
 			if !ok {
 				break
 			}
-			if why := forbiddenName(imports[id.Name], n.Sel.Name); why != "" {
-				c.report(n.Pos(), "%s package uses %s.%s: %s", from, imports[id.Name], n.Sel.Name, why)
+			imp := imports[id.Name]
+			why := forbiddenName(imp, n.Sel.Name)
+			if types, ok := excepted[imp]; ok && !slices.Contains(types, n.Sel.Name) {
+				why = "it is not among the types excepted for this package"
+			}
+			if why != "" {
+				c.report(n.Pos(), "%s package uses %s.%s: %s", from, imp, n.Sel.Name, why)
 			}
 		}
 		return true

@@ -37,6 +37,7 @@ func TestModule(t *testing.T) {
 func TestChecker(t *testing.T) {
 	rings := map[string]ring{
 		"frame": wire, "bits": wire, "mle": machine, "dtls": machine, "host": daemon, "mletest": support,
+		"eap/tls": machine,
 	}
 	tests := []struct {
 		name string
@@ -58,6 +59,10 @@ func TestChecker(t *testing.T) {
 
 		{"net", "mle/a.go", `import "net"`, "sockets"},
 		{"below net", "mle/a.go", `import "net/http"`, "sockets"},
+		{"net's types, excepted", "eap/tls/a.go", `import "net"; func f(net.Conn) net.Addr { return nil }`, ""},
+		{"the rest of net, for the same package", "eap/tls/a.go", `import "net"; var _ = net.Dial`, "net.Dial: it is not among the types excepted"},
+		{"the rest below net, for the same package", "eap/tls/a.go", `import "net/http"`, "sockets"},
+		{"net's types elsewhere", "mle/a.go", `import "net"; var _ net.Conn`, "sockets"},
 		{"os", "frame/a.go", `import "os"`, "files"},
 		{"below os", "frame/a.go", `import "os/exec"`, "files"},
 		{"context", "mle/a.go", `import "context"`, "cancelling"},

@@ -116,6 +116,14 @@ var forbiddenStd = map[string]string{
 
 var allowedStd = map[string]bool{"net/netip": true}
 
+// exceptions lists what single packages may import against forbiddenStd, and
+// which of its names they may use. Types only: naming a type opens nothing.
+var exceptions = map[string]map[string][]string{
+	// crypto/tls runs over a net.Conn, and eap/tls is one in memory. An
+	// interface cannot be implemented without the types of its methods.
+	"eap/tls": {"net": {"Addr", "Conn"}},
+}
+
 // forbiddenName says why the two inner rings must not use a package's
 // top-level name, or "".
 func forbiddenName(pkg, name string) string {
