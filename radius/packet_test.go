@@ -2,6 +2,8 @@ package radius
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/md5"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -269,4 +271,12 @@ func TestSecretIsNotPrinted(t *testing.T) {
 			t.Errorf("shows as %q", got)
 		}
 	}
+}
+
+func md5sum(b []byte) [16]byte { return md5.Sum(b) }
+
+func hmacMD5(b []byte, secret Secret) []byte {
+	h := hmac.New(md5.New, secret)
+	h.Write(b)
+	return h.Sum(nil)
 }
