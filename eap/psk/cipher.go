@@ -80,14 +80,14 @@ func (c *cmac) sum() *block {
 // be reached; it is let go.
 func (c *cmac) wipe() { *c = cmac{} }
 
-// eax is AES-128 in EAX mode with a 16-octet tag.
-type eax struct {
+// eaxState is AES-128 in EAX mode with a 16-octet tag.
+type eaxState struct {
 	cmac
 	nonceMAC, ctr, stream, tag block
 }
 
 // omac is CMAC over the block t and m.
-func (e *eax) omac(t byte, m []byte) *block {
+func (e *eaxState) omac(t byte, m []byte) *block {
 	e.reset()
 	e.buf[blockLen-1], e.n = t, blockLen
 	clear(e.buf[:blockLen-1])
@@ -96,7 +96,7 @@ func (e *eax) omac(t byte, m []byte) *block {
 }
 
 // crypt runs counter mode from the nonce's MAC over b, in place.
-func (e *eax) crypt(b []byte) {
+func (e *eaxState) crypt(b []byte) {
 	e.ctr = e.nonceMAC
 	for len(b) > 0 {
 		e.aes.Encrypt(e.stream[:], e.ctr[:])
@@ -111,7 +111,7 @@ func (e *eax) crypt(b []byte) {
 	}
 }
 
-func (e *eax) authenticate(header, ciphertext []byte) {
+func (e *eaxState) authenticate(header, ciphertext []byte) {
 	e.tag = e.nonceMAC
 	subtle.XORBytes(e.tag[:], e.tag[:], e.omac(1, header)[:])
 	subtle.XORBytes(e.tag[:], e.tag[:], e.omac(2, ciphertext)[:])
@@ -119,7 +119,7 @@ func (e *eax) authenticate(header, ciphertext []byte) {
 
 // seal encrypts b in place and returns the tag, which is valid until the next
 // call.
-func (e *eax) seal(nonce, header, b []byte) *block {
+func (e *eaxState) seal(nonce, header, b []byte) *block {
 	e.nonceMAC = *e.omac(0, nonce)
 	e.crypt(b)
 	e.authenticate(header, b)
@@ -127,7 +127,7 @@ func (e *eax) seal(nonce, header, b []byte) *block {
 }
 
 // open decrypts b in place, if the tag is right.
-func (e *eax) open(nonce, header, b, tag []byte) bool {
+func (e *eaxState) open(nonce, header, b, tag []byte) bool {
 	e.nonceMAC = *e.omac(0, nonce)
 	e.authenticate(header, b)
 	if subtle.ConstantTimeCompare(e.tag[:], tag) != 1 {
@@ -137,4 +137,4 @@ func (e *eax) open(nonce, header, b, tag []byte) bool {
 	return true
 }
 
-func (e *eax) wipe() { *e = eax{} }
+func (e *eaxState) wipe() { *e = eaxState{} }

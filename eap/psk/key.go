@@ -9,7 +9,7 @@ import (
 const KeyLen = 16
 
 // Key is a pre-shared key, set up for use (RFC 4764 Section 3.1). It may be
-// kept and shared: that saves its set-up, which is a third of a server's work.
+// kept and shared, which saves its set-up.
 type Key struct {
 	ak, kdk cipher.Block
 	k1, k2  block // CMAC's subkeys under ak
@@ -48,7 +48,7 @@ func (k *Key) GoString() string { return "redacted" }
 
 // session derives TEK, MSK and EMSK from the peer's random number (Section
 // 3.2).
-func (k *Key) session(randP *block, e *eax) (msk, emsk []byte) {
+func (k *Key) session(randP *block, e *eaxState) (msk, emsk []byte) {
 	var h, in, tek block
 	k.kdk.Encrypt(h[:], randP[:])
 	keys := make([]byte, 2*64)

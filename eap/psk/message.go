@@ -42,7 +42,7 @@ func prefix(data []byte) (t byte, randS, rest []byte, ok bool) {
 
 // channel is the protected channel (Section 3.3) on top of EAX.
 type channel struct {
-	eax
+	eaxState
 	header [headerLen]byte
 	nonce  block // 12 zero octets and the counter
 }
@@ -64,7 +64,7 @@ func (c *channel) seal(data []byte, code eap.Code, id uint8, counter uint32, pay
 	at := len(data)
 	data = append(data, make([]byte, tagLen)...)
 	data = append(data, payload...)
-	tag := c.eax.seal(c.nonce[:], c.header[:], data[at+tagLen:])
+	tag := c.eaxState.seal(c.nonce[:], c.header[:], data[at+tagLen:])
 	copy(data[at:], tag[:])
 	return data
 }
@@ -78,7 +78,7 @@ func (c *channel) open(p eap.Packet, b []byte, counter uint32) (payload []byte, 
 	c.setHeader(p.Code, p.Identifier, len(p.Data), p.Data)
 	binary.BigEndian.PutUint32(c.nonce[blockLen-nonceLen:], counter)
 	payload = append([]byte(nil), b[nonceLen+tagLen:]...)
-	return payload, c.eax.open(c.nonce[:], c.header[:], payload, b[nonceLen:nonceLen+tagLen])
+	return payload, c.eaxState.open(c.nonce[:], c.header[:], payload, b[nonceLen:nonceLen+tagLen])
 }
 
 // sessionID is the method's Session-Id (RFC 5247 Appendix A).

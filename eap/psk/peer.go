@@ -105,7 +105,7 @@ func (m *peerMethod) third(p eap.Packet, b []byte) eap.PeerStep {
 	if subtle.ConstantTimeCompare(want[:], b[:macLen]) != 1 {
 		return eap.PeerStep{Ignore: true}
 	}
-	msk, emsk := m.cfg.Key.session(&m.randP, &m.ch.eax)
+	msk, emsk := m.cfg.Key.session(&m.randP, &m.ch.eaxState)
 	payload, ok := m.ch.open(p, b[macLen:], 0)
 	if !ok {
 		clear(msk)

@@ -114,7 +114,7 @@ func (m *serverMethod) second(b []byte, id uint8) eap.ServerStep {
 	data = append(data, third)
 	data = append(data, m.randS[:]...)
 	data = append(data, key.mac(&m.ch.cmac, idS, m.randP[:])[:]...)
-	m.msk, m.emsk = key.session(&m.randP, &m.ch.eax)
+	m.msk, m.emsk = key.session(&m.randP, &m.ch.eaxState)
 	result := byte(doneSuccess)
 	if m.cfg.Authorize != nil {
 		if m.refusal = m.cfg.Authorize(m.id, m.port); m.refusal != nil {
