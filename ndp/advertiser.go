@@ -36,13 +36,11 @@ const (
 //
 // Its methods must not be called concurrently.
 type Advertiser struct {
-	cfg   AdvertiserConfig
-	timer *alarm.Timer
-	ra    RouterAdvert
-	gone  []withdrawn // options of before
-	on    bool
-	left  int // of the initial ones
-	last  time.Time
+	cfg      AdvertiserConfig
+	announce *announcer
+	ra       RouterAdvert
+	gone     []withdrawn // options of before
+	on       bool
 }
 
 // withdrawn is an option that is advertised as over a few times more.
@@ -62,7 +60,8 @@ func NewAdvertiser(cfg AdvertiserConfig) *Advertiser {
 	orDefault(&cfg.MinInterval, cfg.MaxInterval/3)
 	cfg.MinInterval = min(max(cfg.MinInterval, minDelayBetweenRAs), cfg.MaxInterval*3/4)
 	a := &Advertiser{cfg: cfg}
-	a.timer = cfg.Clock.NewTimer(a.fire)
+	a.announce = newAnnouncer(cfg.Clock, cfg.Rand, a.advertise)
+	a.announce.min, a.announce.max = cfg.MinInterval, cfg.MaxInterval
 	return a
 }
 
@@ -75,31 +74,33 @@ func (a *Advertiser) Set(ra RouterAdvert) {
 		a.withdraw(ra)
 	}
 	a.ra, a.on = ra, true
-	a.left = maxInitialAdverts
-	a.soon()
+	a.announce.news()
 }
 
 // withdraw notes which options of before are not in ra, and forgets of those
 // noted which are again.
 func (a *Advertiser) withdraw(ra RouterAdvert) {
 	said := make(map[optionKey]bool)
-	for _, o := range ra.Options {
+	for _, o := range split(ra.Options) {
 		said[keyOf(o)] = true
 	}
 	var gone []withdrawn
 	for _, w := range a.gone {
-		if k := keyOf(w.Option); !said[k] {
-			said[k] = true
+		if !said[keyOf(w.Option)] {
 			gone = append(gone, w)
 		}
 	}
-	for _, o := range a.ra.Options {
+	for _, o := range split(a.ra.Options) {
 		if end, ok := ended(o); ok && !said[keyOf(o)] {
 			gone = append(gone, withdrawn{end, maxFinalAdverts})
 		}
 	}
-	a.gone = gone
+	a.gone = gone[max(0, len(gone)-maxWithdrawn):]
 }
+
+// maxWithdrawn bounds the options that are taken back at a time, for they
+// share a packet with the others.
+const maxWithdrawn = 16
 
 // Stop withdraws the router and all it said, in a last advertisement; repeat
 // it with Withdraw if there is time.
@@ -107,7 +108,7 @@ func (a *Advertiser) Stop() {
 	if !a.on {
 		return
 	}
-	a.timer.Stop()
+	a.announce.stop()
 	a.on = false
 	a.Withdraw()
 }
@@ -155,27 +156,47 @@ func ended(o Option) (end Option, ok bool) {
 	return nil, false
 }
 
+// split makes an option for each entry of those that list several, since each
+// has a life of its own.
+func split(opts []Option) []Option {
+	var all []Option
+	for _, o := range opts {
+		switch o := o.(type) {
+		case RDNSS:
+			for i := range o.Servers {
+				all = append(all, RDNSS{o.Lifetime, o.Servers[i : i+1 : i+1]})
+			}
+		case DNSSL:
+			for i := range o.Domains {
+				all = append(all, DNSSL{o.Lifetime, o.Domains[i : i+1 : i+1]})
+			}
+		default:
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
 // optionKey tells what an option speaks of.
 type optionKey struct {
 	typ  uint8
 	what string
 }
 
+// keyOf takes an option out of split.
 func keyOf(o Option) optionKey {
 	what := ""
 	switch o := o.(type) {
 	case PrefixInfo:
-		what = o.Prefix.String()
+		what = o.Prefix.Masked().String()
 	case RouteInfo:
-		what = o.Prefix.String()
+		what = o.Prefix.Masked().String()
 	case PREF64:
-		what = o.Prefix.String()
+		what = o.Prefix.Masked().String()
 	case RDNSS:
-		o.Lifetime = 0
-		what = string(o.Append(nil))
+		what = o.Servers[0].String()
 	case DNSSL:
-		o.Lifetime = 0
-		what = string(o.Append(nil))
+		what = o.Domains[0]
 	}
 	return optionKey{o.Type(), what}
 }
@@ -190,24 +211,12 @@ func (a *Advertiser) Receive(in In) error {
 		return err
 	}
 	if a.on {
-		a.soon()
+		a.announce.soon()
 	}
 	return nil
 }
 
-// soon has the next advertisement sent after a random delay, and not too soon
-// after the last (RFC 4861 Section 6.2.6).
-func (a *Advertiser) soon() {
-	at := a.cfg.Clock.Now().Add(randDuration(a.cfg.Rand, 0, maxRADelay))
-	if next := a.last.Add(minDelayBetweenRAs); !a.last.IsZero() && next.After(at) {
-		at = next
-	}
-	if !a.timer.Running() || at.Before(a.timer.At()) {
-		a.timer.StartAt(at)
-	}
-}
-
-func (a *Advertiser) fire() {
+func (a *Advertiser) advertise() {
 	ra := a.ra
 	ra.Options = append([]Option(nil), ra.Options...)
 	var gone []withdrawn
@@ -218,13 +227,7 @@ func (a *Advertiser) fire() {
 		}
 	}
 	a.gone = gone
-	a.last = a.cfg.Clock.Now()
 	a.send(ra)
-	wait := randDuration(a.cfg.Rand, a.cfg.MinInterval, a.cfg.MaxInterval)
-	if a.left--; a.left > 0 {
-		wait = min(wait, maxInitialInterval)
-	}
-	a.timer.Start(wait)
 }
 
 func (a *Advertiser) send(ra RouterAdvert) {

@@ -22,15 +22,17 @@ const (
 	maxRADelay         = 500 * time.Millisecond
 )
 
-// An announcer multicasts a few advertisements when what they say is new, and
-// one when somebody without an address asks.
+// An announcer multicasts advertisements: a few in short order when what they
+// say is new, one when somebody asks, and, if it has an interval, one now and
+// then.
 type announcer struct {
-	clock *alarm.Clock
-	rand  *rand.Rand
-	send  func()
-	timer *alarm.Timer
-	left  int
-	last  time.Time
+	clock    *alarm.Clock
+	rand     *rand.Rand
+	send     func()
+	min, max time.Duration // between unsolicited ones; zero: there are none
+	timer    *alarm.Timer
+	left     int // of the initial ones
+	last     time.Time
 }
 
 func newAnnouncer(clock *alarm.Clock, r *rand.Rand, send func()) *announcer {
@@ -48,7 +50,6 @@ func (a *announcer) news() {
 // soon has one sent, after a random delay and not too soon after the last (RFC
 // 4861 Section 6.2.6).
 func (a *announcer) soon() {
-	a.left = max(a.left, 1)
 	at := a.clock.Now().Add(randDuration(a.rand, 0, maxRADelay))
 	if next := a.last.Add(minDelayBetweenRAs); !a.last.IsZero() && next.After(at) {
 		at = next
@@ -61,12 +62,23 @@ func (a *announcer) soon() {
 func (a *announcer) fire() {
 	a.last = a.clock.Now()
 	a.send()
-	if a.left--; a.left > 0 {
-		a.timer.Start(randDuration(a.rand, maxInitialInterval/2, maxInitialInterval))
+	a.left = max(a.left-1, 0)
+	wait := randDuration(a.rand, a.min, a.max)
+	switch {
+	case a.left == 0 && a.max == 0:
+		return
+	case a.max == 0:
+		wait = randDuration(a.rand, maxInitialInterval/2, maxInitialInterval)
+	case a.left > 0:
+		wait = min(wait, maxInitialInterval)
 	}
+	a.timer.Start(wait)
 }
 
-func (a *announcer) stop() { a.left = 0; a.timer.Stop() }
+func (a *announcer) stop() {
+	a.left = 0
+	a.timer.Stop()
+}
 
 // randDuration returns a duration from lo up to, but not including, hi.
 func randDuration(r *rand.Rand, lo, hi time.Duration) time.Duration {

@@ -47,8 +47,8 @@ type HeardRouter struct {
 	Options []HeardOption
 }
 
-// HeardOption is a PrefixInfo, RouteInfo, RDNSS, DNSSL or PREF64 that is in
-// force.
+// HeardOption is a PrefixInfo, RouteInfo or PREF64 that is in force, or an RDNSS
+// or DNSSL of one entry.
 type HeardOption struct {
 	Option
 	Ends      time.Time // zero: never
@@ -152,7 +152,7 @@ func (r *HeardRouter) hear(now time.Time, in In, ra RouterAdvert) {
 	if ra.Lifetime > 0 {
 		r.Expires = now.Add(ra.Lifetime)
 	}
-	for _, o := range ra.Options {
+	for _, o := range split(ra.Options) {
 		switch o := o.(type) {
 		case SourceLinkAddr:
 			r.Link = o.Addr
