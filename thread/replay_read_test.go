@@ -35,7 +35,17 @@ type message struct {
 	coap coap.Message
 
 	frames []frame // that carried it
-	taken  bool    // by a recorded one
+	at     time.Time
+	taken  bool // by a recorded one
+}
+
+// response is the challenge that an MLE message answers, "" if none.
+func (m *message) response() string {
+	if !m.isMLE {
+		return ""
+	}
+	v, _ := m.mle.TLVs.Find(mle.TypeResponse)
+	return string(v)
 }
 
 // A frame is one that carried a part of a message.

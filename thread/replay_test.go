@@ -50,8 +50,8 @@ type replay struct {
 	own16         map[uint16]bool             // short addresses the recorded node had
 	ownExt        map[ieee802154.ExtAddr]bool // extended ones
 	situation
-	said []*message // by our node
-	seen map[string]bool
+	said        []*message      // by our node
+	heard, sent map[string]bool // frames of the recording, and of our node
 
 	raw, adapted int // messages told as they were, and changed
 	pairs        []pair
@@ -62,11 +62,11 @@ type replay struct {
 type pair struct{ recorded, ours *message }
 
 func newReplay(t *testing.T, c *capture.Capture, who capture.Node) *replay {
-	p := &replay{t: t, c: c, who: who, w: sim.New(uint64(who.ID), sim.Options{Ideal: true}),
+	p := &replay{t: t, c: c, who: who, w: sim.New(seeded(t, uint64(who.ID)), sim.Options{Ideal: true}),
 		recorded: newReader(c), own: newReader(c),
 		mouths: map[uint8]*medium.Station{}, own16: map[uint16]bool{}, ownExt: map[ieee802154.ExtAddr]bool{who.Ext: true}, others: map[netip.Addr]bool{},
 		situation: situation{sessions: map[string]string{}, challenges: map[string]string{}, requests: map[string]coap.Message{}, wishes: map[string]uint16{}},
-		mine6:     map[netip.Addr]bool{}, seen: map[string]bool{}}
+		mine6:     map[netip.Addr]bool{}, heard: map[string]bool{}, sent: map[string]bool{}}
 	for _, n := range c.Nodes {
 		for _, a := range n.Addresses {
 			if n.ID != who.ID {
@@ -206,10 +206,10 @@ func (p *replay) tap(s medium.Sighting) {
 	}
 	psdu := bytes.Clone(s.PSDU[:len(s.PSDU)-ieee802154.FCSLen])
 	f, err := ieee802154.Decode(psdu)
-	if err != nil || f.Type != ieee802154.FrameData || p.seen[string(psdu)] {
+	if err != nil || f.Type != ieee802154.FrameData || p.sent[string(psdu)] {
 		return
 	}
-	p.seen[string(psdu)] = true
+	p.sent[string(psdu)] = true
 	ext := p.n.MAC().Ext()
 	var key *ieee802154.CCM
 	if f.Secured {
@@ -227,6 +227,7 @@ func (p *replay) tap(s medium.Sighting) {
 	}
 	m, _, _ := p.own.read(s.At, frame{frame: f, psdu: psdu, key: key, ext: ext})
 	if m != nil && p.mine(m.src) && m.kind != "empty" {
+		m.at = s.At
 		p.said = append(p.said, m)
 	}
 }
@@ -256,10 +257,10 @@ func (p *replay) run() {
 			events = events[1:]
 		}
 		f, id, ok := p.open(i)
-		if !ok || p.seen[string(f.psdu)] {
+		if !ok || p.heard[string(f.psdu)] {
 			continue
 		}
-		p.seen[string(f.psdu)] = true
+		p.heard[string(f.psdu)] = true
 		p.channel = packet.Channel
 		if id == p.who.ID {
 			if f.frame.Type != ieee802154.FrameData {
@@ -378,17 +379,35 @@ func takes(m *message) time.Duration {
 	switch {
 	case m.kind == mle.Advertisement.String():
 		return 0
+	case m.kind == tmf.AddressSolicit:
+		return 2 * time.Minute // the jitter of who becomes a router
 	case m.dst.IsMulticast():
 		return 2 * time.Second
 	}
 	return 4 * time.Second
 }
 
+// fresh is how long ago our node may have asked for parents when the recorded
+// node did: what it hears then is an answer to that.
+const fresh = 100 * time.Millisecond
+
 // await waits for our node to say what the recorded one said.
 func (p *replay) await(m *message) {
+	asks := m.kind == mle.ParentRequest.String() && p.n.MLE().Role() == mle.Detached
+	limit := takes(m)
+	if asks {
+		limit = 10 * time.Second // only the last of several is still to be answered
+	}
+	response := m.response()
+	if _, ours := p.challenges[response]; ours {
+		response = ""
+	}
 	find := func() *message {
 		for _, x := range p.said {
-			if !x.taken && x.kind == m.kind && (x.dst == m.dst || x.dst.IsMulticast() && m.dst.IsMulticast() || locator(x.dst) && locator(m.dst)) {
+			if asks && x.at.Before(p.w.Now().Add(-fresh)) {
+				continue
+			}
+			if !x.taken && x.kind == m.kind && (response == "" || response == x.response()) && (x.dst == m.dst || x.dst.IsMulticast() && m.dst.IsMulticast() || locator(x.dst) && locator(m.dst)) {
 				return x
 			}
 		}
@@ -396,7 +415,7 @@ func (p *replay) await(m *message) {
 	}
 	began := p.w.Now()
 	var ours *message
-	p.w.RunUntil(takes(m), func() bool { ours = find(); return ours != nil })
+	p.w.RunUntil(limit, func() bool { ours = find(); return ours != nil })
 	p.lag += p.w.Now().Sub(began)
 	if ours != nil {
 		ours.taken = true

@@ -33,16 +33,24 @@ const (
 	seedEnv    = "GATEWAYD_SEED"    // a number: other worlds than the usual ones
 )
 
+// seeded is the seed of a test, or another one where the environment asks for
+// it.
+func seeded(t *testing.T, seed uint64) uint64 {
+	t.Helper()
+	v := os.Getenv(seedEnv)
+	if v == "" {
+		return seed
+	}
+	n, err := strconv.ParseUint(v, 0, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seed + n<<32
+}
+
 func newWorld(t *testing.T, seed uint64) *world {
 	t.Helper()
-	if v := os.Getenv(seedEnv); v != "" {
-		n, err := strconv.ParseUint(v, 0, 32)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seed += n << 32
-	}
-	w := &world{World: sim.New(seed, sim.Options{}), t: t}
+	w := &world{World: sim.New(seeded(t, seed), sim.Options{}), t: t}
 	w.audit = w.Audit()
 	if dir := os.Getenv(captureEnv); dir != "" {
 		f, err := os.Create(filepath.Join(dir, strings.ReplaceAll(t.Name(), "/", "-")+".pcapng"))
