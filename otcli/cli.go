@@ -53,6 +53,7 @@ type settings struct {
 	filter  macFilter
 	udp     udpSocket
 	coap    *coapService
+	device  device
 	level   uint64
 	started time.Time
 	full    bool // network data did not fit, since `netdata full reset`
@@ -68,6 +69,7 @@ const (
 func New(node *thread.Node, cfg Config) *CLI {
 	c := &CLI{node: node, cfg: cfg, shared: &shared{settings: settings{level: defaultLogLevel, started: node.Clock().Now()}}}
 	c.udp.secured = true
+	c.device.supply = external
 	c.coap = newCoAP(c)
 	if cfg.Out != nil {
 		c.open = append(c.open, c)

@@ -70,6 +70,7 @@ var known = []struct {
 	{mle.ErrState, InvalidState},
 	{mle.ErrNotCapable, NotCapable},
 	{mle.ErrBusy, Busy},
+	{mle.ErrInvalid, InvalidArgs},
 	{ip.ErrNoSource, InvalidState},
 	{ip.ErrTooLong, NoBufs},
 	{netdata.ErrFull, NoBufs},

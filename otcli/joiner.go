@@ -75,4 +75,9 @@ func discerner(d meshcop.Discerner) string {
 	return fmt.Sprintf("0x%x%08x/%d", d.Value>>32, uint32(d.Value), d.Bits)
 }
 
-func joinerPort(c *CLI) string { return fmt.Sprint(c.node.Commissioning().JoinerPort()) }
+func joinerPort(c *CLI) uint64 { return uint64(c.node.JoinerRouter().JoinerPort()) }
+
+func setJoinerPort(c *CLI, v uint64) error {
+	c.node.JoinerRouter().SetJoinerPort(uint16(v))
+	return nil
+}

@@ -154,6 +154,11 @@ func macCommand(c *CLI, args []string) error {
 		}
 		c.line("0x%04x", a)
 		return nil
+	case "send":
+		if len(args) != 2 || args[1] != "datarequest" {
+			return InvalidArgs
+		}
+		return c.node.MLE().PollNow()
 	}
 	return InvalidCommand
 }

@@ -2,6 +2,7 @@ package otcli
 
 import (
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"gatewayd/thread/diag"
@@ -30,6 +31,23 @@ type NodeFilter interface {
 
 // leave calls a function of Config, that of a command. It may not come back to
 // this CLI.
+// debugged are the commands of `debug`.
+var debugged = []string{"version", "state", "rloc16", "extaddr", "ipaddr", "ipmaddr", "channel", "panid", "extpanid", "netdata show",
+	"netdata show -x", "partitionid", "leaderdata", "child table", "childip", "neighbor table", "router table", "nexthop", "eidcache",
+	"deviceprops", "bufferinfo"}
+
+// debug executes all commands that tell what state the node is in.
+func debug(c *CLI, _ []string) error {
+	for _, s := range debugged {
+		c.line("$ %s", s)
+		if err := c.run(strings.Fields(s)); err != nil {
+			e := errorOf(err)
+			c.line("Error %d: %s", uint8(e), e.Word())
+		}
+	}
+	return nil
+}
+
 func (c *CLI) leave(name string, f func()) error {
 	if f == nil {
 		if s := c.cfg.Instead[name]; s != "" {

@@ -153,6 +153,13 @@ func neighborCommand(c *CLI, args []string) error {
 				clockTime(duration(uint64(c.age(n.LastHeard)), time.Second)),
 				clockTime(duration(uint64(c.age(n.ConnectedAt)), time.Second)))
 		}
+	case "linkquality":
+		c.header(column{"RLOC16", 8}, column{"Extended MAC", 18}, column{"Frame Error", 13}, column{"Msg Error", 11},
+			column{"Avg RSS", 9}, column{"Last RSS", 10}, column{"Age", 7})
+		for _, n := range c.neighbors() {
+			c.line("| 0x%04x | %s | %9s %% | %7s %% | %7d | %8d | %5d |", n.RLOC16, n.Ext,
+				percent(uint16(n.FrameErrors)), percent(uint16(n.MessageErrors)), n.Quality.Average(), n.Quality.Last(), c.age(n.LastHeard))
+		}
 	default:
 		return InvalidArgs
 	}
@@ -247,6 +254,8 @@ func parent(c *CLI, args []string) error {
 		c.line("CSL clock accuracy: %d", p.CSLAccuracy)
 		c.line("CSL uncertainty: %d", p.CSLUncert)
 		return nil
+	case "search":
+		return c.node.MLE().SearchParent()
 	}
 	return InvalidArgs
 }

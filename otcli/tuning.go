@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"gatewayd/thread/mle"
 	"gatewayd/thread/neighbor"
 )
 
@@ -81,6 +82,21 @@ func preferRouterID(c *CLI, args []string) error {
 	return nil
 }
 
+// releaseRouterID takes a router id back, as leader.
+func releaseRouterID(c *CLI, args []string) error {
+	if len(args) != 1 {
+		return InvalidArgs
+	}
+	id, err := parseUint(args[0], 8)
+	switch {
+	case err != nil || id > neighbor.MaxRouterID:
+		return InvalidArgs
+	case c.node.MLE().Role() == mle.Leader && c.node.Table().Router(uint8(id)) == nil:
+		return NotFound
+	}
+	return c.node.MLE().ReleaseRouterID(uint8(id))
+}
+
 func contextReuseDelay(c *CLI) uint64 {
 	return uint64(c.node.MLE().Tuning.ContextReuseDelay / time.Second)
 }
@@ -91,18 +107,27 @@ func setContextReuseDelay(c *CLI, v uint64) error {
 }
 
 func childSupervision(c *CLI, args []string) error {
-	t := &c.node.MLE().Tuning
-	seconds := func(d *time.Duration) func(*CLI, []string) error {
-		return number(16, func(*CLI) uint64 { return uint64(*d / time.Second) }, func(_ *CLI, v uint64) error {
-			*d = duration(v, time.Second)
+	m := c.node.MLE()
+	seconds := func(now time.Duration, set func(time.Duration)) error {
+		return number(16, func(*CLI) uint64 { return uint64(now / time.Second) }, func(_ *CLI, v uint64) error {
+			set(duration(v, time.Second))
 			return nil
-		})
+		})(c, args[1:])
 	}
 	switch word(args, 0) {
 	case "interval":
-		return seconds(&t.SupervisionInterval)(c, args[1:])
+		return seconds(m.Tuning.SupervisionInterval, func(d time.Duration) { m.Tuning.SupervisionInterval = d })
 	case "checktimeout":
-		return seconds(&t.SupervisionCheck)(c, args[1:])
+		return seconds(m.Tuning.SupervisionCheck, m.SetSupervisionCheck)
+	case "failcounter":
+		switch word(args, 1) {
+		case "":
+			c.line("%d", m.Silences())
+			return nil
+		case "reset":
+			m.ResetSilences()
+			return nil
+		}
 	}
 	return InvalidArgs
 }

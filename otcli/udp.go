@@ -2,6 +2,7 @@ package otcli
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 
 	"gatewayd/thread/ip"
@@ -161,6 +162,28 @@ func udpSend(c *CLI, args []string) error {
 		return nil // it was sent; what becomes of it is not told
 	}
 	return err
+}
+
+// netstat shows the UDP ports that somebody listens on, and their peers.
+func netstat(c *CLI, _ []string) error {
+	c.header(column{"Local Address", 49}, column{"Peer Address", 49})
+	if !c.node.Up() {
+		return nil
+	}
+	shown := func(a netip.AddrPort) string {
+		if !a.Addr().IsValid() {
+			a = netip.AddrPortFrom(netip.IPv6Unspecified(), a.Port())
+		}
+		return fmt.Sprintf("[%s]:%d", address(a.Addr()), a.Port())
+	}
+	for _, port := range c.node.IP().UDPPorts() {
+		local, peer := netip.AddrPortFrom(netip.Addr{}, port), netip.AddrPort{}
+		if port == c.udp.local.Port() {
+			local, peer = c.udp.local, c.udp.peer
+		}
+		c.line("| %-47s | %-47s |", shown(local), shown(peer))
+	}
+	return nil
 }
 
 func parsePayload(args []string) ([]byte, error) {

@@ -96,7 +96,7 @@ func (j joiningInfo) SteeringData() meshcop.SteeringData {
 }
 
 // JoinerPort implements mle.Joining.
-func (j joiningInfo) JoinerPort() uint16 { return j.n.commissioning.info.JoinerPort() }
+func (j joiningInfo) JoinerPort() uint16 { return j.n.commissioning.router.JoinerPort() }
 
 // CommissionerPort implements mle.Joining: there is no border agent.
 func (j joiningInfo) CommissionerPort() (uint16, bool) { return 0, false }

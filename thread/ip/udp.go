@@ -1,7 +1,9 @@
 package ip
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 
 	"gatewayd/ipv6"
 	"gatewayd/thread/link"
@@ -31,6 +33,9 @@ func (s *Stack) HandleUDP(port uint16, h func(*Datagram)) {
 
 // UDPInUse reports whether a port has a handler.
 func (s *Stack) UDPInUse(port uint16) bool { return s.ports[port] != nil }
+
+// UDPPorts are the ports that have a handler, in order.
+func (s *Stack) UDPPorts() []uint16 { return slices.Sorted(maps.Keys(s.ports)) }
 
 // SendUDP sends a datagram. A source address that is not valid is chosen.
 func (s *Stack) SendUDP(d Datagram, o link.Options) error {

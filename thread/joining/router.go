@@ -60,6 +60,7 @@ type RouterConfig struct {
 type JoinerRouter struct {
 	cfg   RouterConfig
 	port  uint16 // open, 0 if none
+	own   uint16 // configured, 0 if none
 	timer *alarm.Timer
 
 	waiting []entrust
@@ -101,11 +102,26 @@ func (j *JoinerRouter) info() Info { return Info{j.cfg.Data} }
 // Port is the UDP port that is open to joiners, 0 if none.
 func (j *JoinerRouter) Port() uint16 { return j.port }
 
+// JoinerPort is the UDP port that joiners are told: the configured one, or that
+// of the commissioner, or Thread's default.
+func (j *JoinerRouter) JoinerPort() uint16 {
+	if j.own != 0 {
+		return j.own
+	}
+	return j.info().JoinerPort()
+}
+
+// SetJoinerPort configures the port; 0 leaves it to the commissioner.
+func (j *JoinerRouter) SetJoinerPort(port uint16) {
+	j.own = port
+	j.Update()
+}
+
 // Update opens the joiner port while somebody may join, and closes it after.
 func (j *JoinerRouter) Update() {
 	var port uint16
 	if c := j.info().Commissioning(); c.JoiningAllowed() && j.cfg.Serving() {
-		port = c.JoinerPort()
+		port = j.JoinerPort()
 	}
 	if port == j.port {
 		return
@@ -158,5 +174,5 @@ func (j *JoinerRouter) sourcePort() uint16 {
 	if j.port != 0 {
 		return j.port
 	}
-	return j.info().JoinerPort()
+	return j.JoinerPort()
 }

@@ -31,6 +31,7 @@ type childState struct {
 	asSleepy     bool      // attached as a sleepy device
 	attachedAt   time.Time
 	supervision  *alarm.Timer
+	silences     uint16             // of the parent that were too long
 	previous     ieee802154.ExtAddr // parent
 	previousAt   uint16
 	hadParent    bool
@@ -413,6 +414,12 @@ func (m *MLE) armSupervision() {
 	}
 }
 
+// SetSupervisionCheck sets how long the parent may be silent.
+func (m *MLE) SetSupervisionCheck(d time.Duration) {
+	m.Tuning.SupervisionCheck = d
+	m.armSupervision()
+}
+
 // supervise asks a parent that has been silent for too long.
 func (m *MLE) supervise() {
 	if m.role != Child {
@@ -422,6 +429,14 @@ func (m *MLE) supervise() {
 		m.child.supervision.Start(left)
 		return
 	}
+	m.child.silences++
 	m.updateParent(updateNormal)
 	m.armSupervision()
 }
+
+// Silences is how often the parent was silent for too long, since the node
+// began or ResetSilences.
+func (m *MLE) Silences() uint16 { return m.child.silences }
+
+// ResetSilences sets it to 0.
+func (m *MLE) ResetSilences() { m.child.silences = 0 }

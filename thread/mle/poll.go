@@ -121,6 +121,15 @@ func (m *MLE) pollTimer() {
 	m.cfg.MAC.Poll()
 }
 
+// PollNow polls at once.
+func (m *MLE) PollNow() error {
+	if !m.poll.on {
+		return ErrState
+	}
+	m.pollTimer()
+	return nil
+}
+
 // RequestFastPolls polls the next n times at short intervals: an answer is
 // expected.
 func (m *MLE) RequestFastPolls(n int) {

@@ -62,6 +62,19 @@ func (m *MLE) searchParent() {
 	m.armSearch()
 }
 
+// SearchParent looks for a better parent now.
+func (m *MLE) SearchParent() error {
+	switch {
+	case m.role != Child:
+		return ErrState
+	case m.attach.busy():
+		return ErrBusy
+	}
+	m.counters.BetterParentAttempts++
+	m.startAttach(betterParent)
+	return nil
+}
+
 // selectParent finds the router that is heard best, if that is worth it and it
 // was not asked lately.
 func (m *MLE) selectParent() bool {
