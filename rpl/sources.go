@@ -1,0 +1,183 @@
+package rpl
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// maxTransits is how many parents of one target the root remembers: as many as
+// path control can rank (RFC 6550 Section 6.7.8).
+const maxTransits = 4
+
+// source is what a non-storing root knows of a target: its parents (RFC 6550
+// Section 9.7).
+type source struct {
+	seq      uint8
+	external bool
+	parents  []transitParent // preferred first
+}
+
+type transitParent struct {
+	addr    netip.Addr
+	control uint8
+	expires time.Time // zero: never
+}
+
+// sources is the graph of who has which parents.
+type sources struct{ prefixTable[*source] }
+
+func newSources(max int) sources { return sources{newPrefixTable[*source](max)} }
+
+// learn takes one group's transits for one of its targets.
+func (t *sources) learn(now time.Time, c DODAGConfig, p netip.Prefix, transits []Transit) (out outcome) {
+	if !acceptable(p) {
+		return ignored
+	}
+	s, known := t.m[p]
+	if known {
+		if s.expire(now); len(s.parents) == 0 {
+			t.remove(p)
+			known = false
+		}
+	}
+	out = ignored
+	for _, tr := range transits {
+		switch {
+		case known && CompareSequence(tr.PathSequence, s.seq) == Older:
+			out = max(out, stale)
+			continue
+		case tr.PathLifetime == 0: // a No-Path: by this parent, or altogether
+			if !known {
+				continue
+			}
+			s.drop(tr.Parent)
+			s.seq = tr.PathSequence
+			if len(s.parents) == 0 {
+				t.remove(p)
+				known = false
+			}
+			if out == ignored {
+				out = withdrawn
+			}
+			continue
+		case !tr.Parent.IsValid() || tr.Parent.IsMulticast() || tr.Parent.IsUnspecified():
+			continue // in this mode the parent is what it is all about
+		}
+		if !known {
+			if len(t.m) >= t.max {
+				t.sweep(now)
+			}
+			s = &source{seq: tr.PathSequence}
+			if !t.put(p, s) {
+				return full
+			}
+			known = true
+			out = min(out, learned)
+		}
+		if CompareSequence(tr.PathSequence, s.seq) != Equal {
+			// A newer sequence replaces all that an older one said.
+			s.seq, s.parents = tr.PathSequence, nil
+		}
+		s.external = tr.External
+		s.add(transitParent{tr.Parent, tr.PathControl, expiry(now, c.lifetime(tr.PathLifetime))})
+		if out == ignored || out == withdrawn {
+			out = refreshed
+		}
+	}
+	return out
+}
+
+// add puts a parent before those of less or equal preference: of equal ones
+// the one heard last is most likely right.
+func (s *source) add(n transitParent) {
+	s.drop(n.addr)
+	i := slices.IndexFunc(s.parents, func(p transitParent) bool { return p.control <= n.control })
+	if i < 0 {
+		i = len(s.parents)
+	}
+	s.parents = slices.Insert(s.parents, i, n)
+	if len(s.parents) > maxTransits {
+		s.parents = s.parents[:maxTransits]
+	}
+}
+
+// drop forgets a parent, or all when none is named.
+func (s *source) drop(parent netip.Addr) {
+	s.parents = slices.DeleteFunc(s.parents, func(p transitParent) bool {
+		return !parent.IsValid() || p.addr == parent
+	})
+}
+
+func (s *source) expire(now time.Time) {
+	s.parents = slices.DeleteFunc(s.parents, func(p transitParent) bool { return expired(now, p.expires) })
+}
+
+func (t *sources) sweep(now time.Time) (n int) {
+	for p, s := range t.m {
+		if s.expire(now); len(s.parents) == 0 {
+			t.remove(p)
+			n++
+		}
+	}
+	return n
+}
+
+// route computes the hops from the root to an address, the last of which is
+// the address, or the router that has it for a target outside the DODAG or a
+// prefix. It visits no node twice, so there is no loop, and prefers the
+// parents that nodes prefer.
+func (t *sources) route(now time.Time, dst netip.Addr, isRoot func(netip.Addr) bool) ([]netip.Addr, bool) {
+	p, s, ok := t.lookup(dst, func(s *source) bool { return true })
+	if !ok {
+		return nil, false
+	}
+	visited := make(map[netip.Addr]bool)
+	var hops []netip.Addr // from the end
+	var climb func(s *source, depth int) bool
+	climb = func(s *source, depth int) bool {
+		for _, parent := range s.parents {
+			if expired(now, parent.expires) {
+				continue
+			}
+			if isRoot(parent.addr) {
+				return true
+			}
+			up, ok := t.m[netip.PrefixFrom(parent.addr, 128)]
+			if !ok || up.external || visited[parent.addr] || depth >= MaxHops {
+				continue
+			}
+			visited[parent.addr] = true
+			hops = append(hops, parent.addr)
+			if climb(up, depth+1) {
+				return true
+			}
+			hops = hops[:len(hops)-1]
+		}
+		return false
+	}
+	if p.Bits() == 128 && !s.external {
+		visited[dst] = true
+		hops = append(hops, dst)
+	}
+	if !climb(s, len(hops)) || len(hops) == 0 {
+		return nil, false
+	}
+	slices.Reverse(hops)
+	return hops, true
+}
+
+// cut removes a parent of an address: the hop between them has failed.
+func (t *sources) cut(parent, child netip.Addr) bool {
+	p := netip.PrefixFrom(child, 128)
+	s, ok := t.m[p]
+	if !ok {
+		return false
+	}
+	n := len(s.parents)
+	s.drop(parent)
+	if len(s.parents) == 0 {
+		t.remove(p)
+	}
+	return len(s.parents) != n
+}
