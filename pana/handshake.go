@@ -1,6 +1,7 @@
 package pana
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -70,8 +71,8 @@ func (s *Session) result(r eap.Result) {
 	hs := s.hs
 	switch r.Outcome {
 	case eap.Continue:
-		if len(r.Packet) == 0 || s.ex.request != nil {
-			return // nothing to say, or at a time when the client is asked already
+		if len(r.Packet) == 0 || hs.asked && hs.fed == nil {
+			return // nothing to say, or the client is asked already
 		}
 		if hs.rounds++; hs.rounds > s.paa.cfg.Limits.Rounds {
 			s.reject(ResultAuthentication, nil, ErrRounds)
@@ -101,7 +102,7 @@ func (s *Session) askEAP(packet []byte) {
 		s.reject(ResultAuthentication, nil, fmt.Errorf("%w: not a request", ErrEAP))
 		return
 	}
-	hs.lastID, hs.awaiting = id, true
+	hs.lastID, hs.asked, hs.fed, hs.feeds = id, true, nil, 0
 	as := AVPs{{Code: CodeEAPPayload, Value: packet}}
 	if hs.pacNonce == nil {
 		as = append(as, AVP{Code: CodeNonce, Value: hs.paaNonce})
@@ -131,11 +132,17 @@ func (s *Session) clientAnswer(w path, m *Message) error {
 	if hs.pacNonce == nil {
 		hs.pacNonce = slices.Clone(nonce)
 	}
-	s.ex.done()
-	s.schedule()
-	if ok {
-		s.respond(packet)
+	if !ok { // the response comes in a request of the client's
+		s.ex.done()
+		s.schedule()
+		return nil
 	}
+	// A response that makes no sense to the EAP server brings no result. So
+	// the request is not repeated any more, but still stands: the answer may
+	// have been a forged one, and the client's is to come.
+	s.ex.repeat.stop()
+	s.schedule()
+	s.respond(packet)
 	return nil
 }
 
@@ -145,7 +152,7 @@ func (s *Session) clientEAP(w path, m *Message) error {
 	hs := s.hs
 	packet, ok := m.AVPs.Find(CodeEAPPayload)
 	switch {
-	case hs == nil || !ok || !hs.awaiting:
+	case hs == nil || !ok || !hs.asked:
 		return fmt.Errorf("%w: %v while %v", ErrUnexpected, m, s.state)
 	case hs.pacNonce == nil:
 		return fmt.Errorf("%w: before the nonce", ErrUnexpected)
@@ -164,14 +171,21 @@ func (s *Session) clientEAP(w path, m *Message) error {
 // fits reports whether a packet answers the last EAP request.
 func (hs *handshake) fits(packet []byte) error {
 	code, id, ok := eapHeader(packet)
-	if !ok || code != eapResponse || id != hs.lastID || !hs.awaiting {
+	switch {
+	case !ok, code != eapResponse, id != hs.lastID:
 		return ErrEAP
+	case !hs.asked, hs.feeds >= maxFeeds, bytes.Equal(hs.fed, packet):
+		return fmt.Errorf("%w: it was answered", ErrUnexpected)
 	}
 	return nil
 }
 
+// maxFeeds is how many responses to one EAP request are tried.
+const maxFeeds = 4
+
 func (s *Session) respond(packet []byte) {
-	s.hs.awaiting = false
+	s.hs.fed = slices.Clone(packet)
+	s.hs.feeds++
 	s.hs.conv.Receive(slices.Clone(packet))
 }
 
@@ -236,7 +250,7 @@ func (s *Session) reject(code Result, packet []byte, why error) {
 		s.lost(why, 0)
 	}
 	hs.failed = why
-	hs.awaiting = false
+	hs.asked = false
 	s.state = Terminating
 	s.expires, s.renew, s.want = time.Time{}, time.Time{}, wants{}
 	s.ex.done()

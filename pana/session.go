@@ -52,7 +52,9 @@ type handshake struct {
 	paaNonce []byte
 	pacNonce []byte // nil until the first answer
 	lastID   byte   // identifier of the last EAP request
-	awaiting bool   // the client is to send an EAP response
+	asked    bool   // there was one, and it has no result yet
+	fed      []byte // the response to it, nil if there is none yet
+	feeds    int    // how many there were
 	rounds   int
 	deadline time.Time
 	sa       *SA   // of the keys that this handshake makes
@@ -383,6 +385,9 @@ func (s *Session) endHandshake() {
 		return
 	}
 	s.paa.half.remove(s)
+	if s.hs.fed != nil && s.ex.repeat.at.IsZero() {
+		s.ex.done() // answered, but the EAP server has not said anything yet
+	}
 	if s.hs.conv != nil {
 		s.hs.conv.Close()
 	}
