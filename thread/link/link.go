@@ -65,6 +65,9 @@ type Options struct {
 	// SecureIfCut turns Unsecured into Secured for a datagram that does not fit
 	// one frame, as MLE wants it.
 	SecureIfCut bool
+	// Tries is how often a frame is sent, at most, until it is acknowledged; 0
+	// is the MAC's own number.
+	Tries uint8
 	// Repeat marks a further transmission of a multicast datagram, which
 	// sleepy children have had already.
 	Repeat bool

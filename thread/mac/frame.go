@@ -24,6 +24,7 @@ type Frame struct {
 	PANID       uint16
 	Channel     uint8
 	Command     uint8 // MAC command id, 0 for a data frame
+	Tries       uint8 // of a direct one until it is acknowledged; 0: as many as usual
 	Payload     []byte
 
 	// What must stay the same when the frame is sent again.

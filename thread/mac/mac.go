@@ -1,6 +1,7 @@
 package mac
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
 
@@ -294,7 +295,7 @@ func (m *MAC) next() bool {
 			return false
 		}
 		m.op, m.csl.yield = direct, false
-		m.transmit(directRetries)
+		m.transmit(cmp.Or(int(m.out.Tries), directRetries+1) - 1)
 	}
 	return true
 }

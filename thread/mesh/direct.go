@@ -61,7 +61,7 @@ func (f *Forwarder) fill(m *message, out *mac.Frame) bool {
 	if m.forward {
 		return f.fillForward(m, out)
 	}
-	*out = mac.Frame{Security: m.opts.Security, OverridePAN: m.opts.OverridePAN, PANID: m.opts.PANID, Channel: m.opts.Channel}
+	*out = mac.Frame{Security: m.opts.Security, Tries: m.opts.Tries, OverridePAN: m.opts.OverridePAN, PANID: m.opts.PANID, Channel: m.opts.Channel}
 	var head []byte
 	csrc, cdst := ieee802154.Addr{}, ieee802154.Addr{}
 	switch {

@@ -10,6 +10,8 @@ import (
 const (
 	answerRouters   = 500 * time.Millisecond // within which routers answer a Parent Request
 	answerAll       = time.Second            // and those that may become one
+	parentTries     = 3                      // how often a Parent Response is sent, until it arrives
+	sharedTries     = 16                     // of a frame, by all that answer one request together
 	repeatedRequest = 700 * time.Millisecond // sooner is the same request again
 	childIDTimeout  = 5 * time.Second        // from Parent Response to Child ID Request
 	maxRequested    = 6                      // TLVs a child may ask for
@@ -66,11 +68,55 @@ func (m *MLE) parentRequestReceived(x *rx) {
 	}
 	x.class = peer
 	m.adoptSequence(x)
+	o := offer{to: c, response: challenge, version: version, tries: parentTries, until: now.Add(routersWait)}
 	delay := answerRouters
 	if mask&scanREEDs != 0 {
-		delay = answerAll
+		delay, o.until = answerAll, now.Add(reedsWait)
 	}
-	m.later(delayKey{ParentResponse, x.ext}, m.jitter(delay), func() { m.sendParentResponse(c, challenge, version) })
+	m.offerIn(m.jitter(delay), o)
+}
+
+// offer is a Parent Response on its way.
+type offer struct {
+	to       *neighbor.Child
+	response Challenge
+	version  uint16
+	tries    int       // left
+	again    bool      // it was sent before, and may have arrived
+	until    time.Time // when the child has ceased to wait
+}
+
+// offerIn sends a Parent Response in d. Where many answer they are in each
+// other's way, and what is lost is lost again if it is repeated at once, as the
+// MAC would: so one that does not arrive is sent again at another moment, if
+// the link is one that makes a parent.
+func (m *MLE) offerIn(d time.Duration, o offer) {
+	k := delayKey{ParentResponse, o.to.Ext}
+	m.later(k, d, func() {
+		o.tries--
+		m.sendParentResponse(o, func(ok bool) {
+			left := o.until.Sub(m.cfg.Clock.Now())
+			o.again = true
+			if !ok && o.tries > 0 && left > 0 && o.to.Quality.In() >= 2 && !m.waits(k) {
+				m.offerIn(m.jitter(left), o)
+			}
+		})
+	})
+}
+
+// shareOfTries is how often a frame may be sent that others like us send at the
+// same time, to the same device.
+func (m *MLE) shareOfTries() uint8 {
+	n := m.cfg.Table.ActiveRouters() // among whom a child has not so many links
+	if m.Router() {
+		n = 1
+		for _, r := range m.cfg.Table.Routers {
+			if r != nil && r.State == neighbor.Valid && r.RLOC16 != m.rloc16 {
+				n++
+			}
+		}
+	}
+	return uint8(max(1, sharedTries/max(n, 1)))
 }
 
 // evictApplicant makes room in the child table by dropping whoever asked for a
@@ -89,27 +135,29 @@ func (m *MLE) evictApplicant() bool {
 	return true
 }
 
-func (m *MLE) sendParentResponse(c *neighbor.Child, response Challenge, version uint16) {
-	if c.State == neighbor.Invalid || !m.Attached() {
+func (m *MLE) sendParentResponse(o offer, done func(ok bool)) {
+	c := o.to
+	if c.State == neighbor.Invalid || o.again && len(c.Challenge) == 0 || !m.Attached() {
 		return
 	}
-	if c.State != neighbor.Restored {
+	if c.State != neighbor.Restored && !o.again {
 		c.Challenge = m.newChallenge()
 	}
 	b := m.build()
 	b.source()
 	b.leaderData()
 	b.counters()
-	b.response(response)
+	b.response(o.response)
 	b.challenge(c.Challenge)
-	if version >= version12 && !c.Mode.RxOnWhenIdle() {
+	if o.version >= version12 && !c.Mode.RxOnWhenIdle() {
 		b.cslAccuracy()
 	}
 	b.linkMargin(marginOf(&c.Neighbor))
 	conn := m.connectivity()
 	b.add(TypeConnectivity, conn.Append(nil)...)
 	b.version()
-	m.send(ParentResponse, b.TLVs, linkLocal(c.Ext), link.Options{Security: link.Unsecured, SecureIfCut: true, Direct: true})
+	m.send(ParentResponse, b.TLVs, linkLocal(c.Ext), link.Options{Security: link.Unsecured, SecureIfCut: true, Direct: true,
+		Tries: m.shareOfTries(), Done: done})
 }
 
 func marginOf(n *neighbor.Neighbor) uint8 { return uint8(min(n.Quality.Margin(), 255)) }

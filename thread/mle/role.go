@@ -128,7 +128,7 @@ func (m *MLE) becomeDetached() {
 	m.clearAltShort()
 	for _, r := range m.cfg.Table.Routers {
 		if r != nil {
-			r.State = neighbor.Invalid
+			r.Unlink()
 		}
 	}
 	m.advert.stop()

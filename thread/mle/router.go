@@ -128,7 +128,7 @@ func (m *MLE) solicited(a Answer) {
 	// Links that a child listened to are none in the eyes of those routers.
 	for _, r := range m.cfg.Table.Routers {
 		if r != nil {
-			r.State = neighbor.Invalid
+			r.Unlink()
 		}
 	}
 	m.updateIDs(a.IDSequence, a.RouterMask&idMask)

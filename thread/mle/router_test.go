@@ -2,6 +2,7 @@ package mle_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -168,5 +169,38 @@ func TestTooManyRouters(t *testing.T) {
 		if x != n[0] && !w.reaches(x, n[0].MLEID()) {
 			t.Errorf("%s (%v) does not reach the leader", x.Name, x.MLE().Role())
 		}
+	}
+}
+
+// A child that may become a router, and asked another router for a link, does
+// not wait for the answer as a router.
+func TestRequestBeforeBecomingRouter(t *testing.T) {
+	w := newWorld(t, 73)
+	n := w.net(sim.FTD, sim.FTD, sim.FTD)
+	w.form(n[0])
+	w.routers(n[1])
+	w.Air().UnlinkOneWay(n[2].Station(), n[1].Station()) // it is heard, and does not hear
+	n[2].MLE().Tuning.SelectionJitter = time.Hour
+	w.attach(n[2])
+	id := neighbor.RouterID(n[1].MLE().RLOC16())
+	w.await("a Link Request", time.Minute, func() bool { return n[2].Table().Router(id).State == neighbor.LinkRequested })
+	w.RunUntil(4*time.Second, func() bool { return !n[2].Table().Router(id).RequestAt.After(w.Now()) })
+	if err := n[2].MLE().BecomeRouter(mle.TooFewRouters); err != nil {
+		t.Fatal(err)
+	}
+	w.await("a router", time.Second, n[2].MLE().Router)
+	if r := n[2].Table().Router(id); r.State == neighbor.Invalid && !r.RequestAt.IsZero() {
+		t.Errorf("waits since %v", r.RequestAt)
+	}
+	w.Run(3 * time.Minute)
+	given := 0
+	for _, s := range w.said {
+		if strings.Contains(s, n[2].Name+": MLE-0020") {
+			given++
+		}
+	}
+	// Each request that is not answered ends once.
+	if given > 30 {
+		t.Errorf("%d links given up", given)
 	}
 }

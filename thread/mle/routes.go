@@ -46,7 +46,7 @@ func (m *MLE) clearRouters() {
 	for id, r := range m.cfg.Table.Routers {
 		if r != nil {
 			m.cfg.Table.Routers[id] = nil
-			r.State = neighbor.Invalid
+			r.Unlink()
 		}
 	}
 	m.routesChanged()
@@ -138,7 +138,7 @@ func (m *MLE) dropRouter(id uint8) {
 // way until another is found.
 func (m *MLE) removeRouterLink(r *neighbor.Router) {
 	if r.State != neighbor.Invalid {
-		r.State, r.RequestAt = neighbor.Invalid, time.Time{}
+		r.Unlink()
 		m.dropProbe(r.Ext)
 		m.forget(delayKey{LinkRequest, r.Ext})
 	}
@@ -385,6 +385,7 @@ func (m *MLE) LinkFailed(n *neighbor.Neighbor) {
 		return
 	}
 	if r := t.Router(neighbor.RouterID(n.RLOC16)); r != nil && n == &r.Neighbor && m.Router() {
+		m.log("MLE-0020", "link given up", Attr{"router", r.RLOC16}, Attr{"reason", "frames are not acknowledged"})
 		m.removeRouterLink(r)
 	}
 }

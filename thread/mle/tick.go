@@ -98,6 +98,7 @@ func (m *MLE) tickRouters(now time.Time) {
 			continue
 		}
 		if !r.RequestAt.IsZero() && now.Sub(r.RequestAt) >= linkAcceptWait {
+			m.log("MLE-0020", "link given up", Attr{"router", r.RLOC16}, Attr{"reason", "no answer to a request"})
 			m.removeRouterLink(r)
 			continue
 		}

@@ -64,6 +64,9 @@ type Router struct {
 	RequestAt  time.Time // of the last Link Request not answered yet
 }
 
+// Unlink ends the link with the router, or the request for one.
+func (r *Router) Unlink() { r.State, r.RequestAt, r.Challenge = Invalid, time.Time{}, nil }
+
 // Parent is the node that we are a child of, or a candidate for it.
 type Parent struct {
 	Neighbor
