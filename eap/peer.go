@@ -33,6 +33,7 @@ type Peer struct {
 
 	method PeerMethod
 	typ    Type
+	chosen bool     // method has answered: no other will run
 	step   PeerStep // the method's last, with its keys
 	reason error    // why, if the server says Failure
 }
@@ -133,12 +134,17 @@ func (p *Peer) request(in Packet) Result {
 		}
 		st := p.method.Next(in)
 		switch {
+		case st.Ignore && !p.chosen:
+			// Nothing was said in this method: another one may come yet.
+			p.method.Close()
+			p.method, p.typ = nil, 0
+			return Result{}
 		case st.Ignore:
 			return Result{}
 		case st.Abort:
 			return p.end(st.Reason)
 		}
-		p.step = p.merge(st)
+		p.step, p.chosen = p.merge(st), true
 		out.Data = st.Data
 	default:
 		return Result{}

@@ -30,6 +30,7 @@ type Server struct {
 	id      uint8 // of the request that is out
 	rounds  int
 	offered []ServerMethodFactory
+	refused []Type // by the peer, with Naks
 	method  ServerMethod
 	typ     Type // of method
 	// proposed holds until the method's first request is answered: only
@@ -128,21 +129,20 @@ func (s *Server) nak(p Packet) Result {
 	if !s.proposed {
 		return Result{}
 	}
-	want := p.NakTypes()
-	refused := s.typ
+	s.refused = append(s.refused, s.typ)
 	s.method.Close()
-	s.method = nil
-	i := slices.IndexFunc(s.offered, func(f ServerMethodFactory) bool {
-		return f.Type() != refused && slices.Contains(want, f.Type())
-	})
-	if i < 0 {
-		e := &NakError{Wanted: want}
-		for _, f := range s.offered {
-			e.Offered = append(e.Offered, f.Type())
+	s.method, s.typ = nil, 0
+	want := p.NakTypes()
+	for _, f := range s.offered {
+		if slices.Contains(want, f.Type()) && !slices.Contains(s.refused, f.Type()) {
+			return s.propose(f)
 		}
-		return s.fail(e)
 	}
-	return s.propose(s.offered[i])
+	e := &NakError{Wanted: want}
+	for _, f := range s.offered {
+		e.Offered = append(e.Offered, f.Type())
+	}
+	return s.fail(e)
 }
 
 // step lets the method work on a response; the zero Packet is its beginning.

@@ -76,10 +76,6 @@ func (c *cmac) sum() *block {
 	return &c.x
 }
 
-// wipe forgets what depends on the key. The expanded key inside c.aes cannot
-// be reached; it is let go.
-func (c *cmac) wipe() { *c = cmac{} }
-
 // eaxState is AES-128 in EAX mode with a 16-octet tag.
 type eaxState struct {
 	cmac
@@ -137,4 +133,6 @@ func (e *eaxState) open(nonce, header, b, tag []byte) bool {
 	return true
 }
 
+// wipe forgets what depends on the key. The expanded key inside e.aes cannot
+// be reached; it is let go.
 func (e *eaxState) wipe() { *e = eaxState{} }

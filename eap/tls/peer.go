@@ -86,6 +86,14 @@ func (p *Peer) verify(st stdtls.ConnectionState) error {
 	if err := p.revoked.any(chains, now); err != nil {
 		return err
 	}
+	switch {
+	case len(st.OCSPResponse) == 0 && p.cfg.RequireStaple:
+		return fmt.Errorf("%w: no OCSP response is stapled to %q", ErrRevocation, leaf.Subject.String())
+	case len(st.OCSPResponse) > 0 && len(chains[0]) > 1:
+		if err := checkStaple(st.OCSPResponse, leaf, chains[0][1], now); err != nil {
+			return err
+		}
+	}
 	if p.cfg.Allow != nil {
 		return p.cfg.Allow(leaf)
 	}
