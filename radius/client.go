@@ -204,7 +204,7 @@ func (c *Client) Receive(socket int, from netip.AddrPort, b []byte) {
 		c.discard(&c.Counters.Malformed, from, err)
 		return
 	}
-	if err := VerifyResponse(b, e.secret, x.auth); err != nil {
+	if err := x.verify(b); err != nil {
 		x.bad = err
 		n := &c.Counters.Forged
 		switch de := (*DecodeError)(nil); {

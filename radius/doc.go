@@ -10,9 +10,10 @@
 //   - Server: any eap.Backend, served over RADIUS to other authenticators
 //   - Dynamic: Disconnect and Change-of-Authorization requests (RFC 5176)
 //
-// Blast-RADIUS (CVE-2024-3596): every Access-Request and every answer to one
-// must carry a Message-Authenticator; ours comes first, a foreign one may stand
-// anywhere, since older servers put it last.
+// Blast-RADIUS (CVE-2024-3596): every Access-Request, every Status-Server and
+// every answer to an Access-Request must carry a Message-Authenticator; ours
+// comes first, a foreign one may stand anywhere, since older servers put it
+// last.
 //
 // Deviations: a request that is repeated towards another server is a new one
 // (other identifier and authenticators); a conversation that has a State stays

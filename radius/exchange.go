@@ -195,3 +195,18 @@ func (x *exchange) cancel() {
 	x.done = nil
 	x.leave()
 }
+
+// verify checks the authenticators of an answer. The answer to a Status-Server
+// may lack a Message-Authenticator: FreeRADIUS before 3.2.5 sends none there.
+// It decides nothing but whom to ask next, and its request, which must have
+// one, cannot be altered to make the Response Authenticator collide.
+func (x *exchange) verify(b []byte) error {
+	if x.code != StatusServer {
+		return VerifyResponse(b, x.at.secret, x.auth)
+	}
+	b, err := trim(b)
+	if err != nil {
+		return err
+	}
+	return verifyResponse(b, x.at.secret, x.auth, false)
+}

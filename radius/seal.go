@@ -95,22 +95,25 @@ func VerifyRequest(b []byte, secret Secret) error {
 }
 
 // VerifyResponse checks the authenticators of an answer as it came, to a
-// request with the authenticator given. It must carry a Message-Authenticator
-// unless it answers an Accounting-Request or comes from a Dynamic
-// Authorization Server, whose Response Authenticator nobody can make a request
-// to collide with.
+// request with the authenticator given. An answer to an Access-Request must
+// carry a Message-Authenticator; no answer may carry a wrong one.
 func VerifyResponse(b []byte, secret Secret, request [16]byte) error {
 	b, err := trim(b)
 	if err != nil {
-		return err
-	}
-	if err := verifyMD5(b, secret, request); err != nil {
 		return err
 	}
 	required := false
 	switch Code(b[0]) {
 	case AccessAccept, AccessReject, AccessChallenge:
 		required = true
+	}
+	return verifyResponse(b, secret, request, required)
+}
+
+// verifyResponse is VerifyResponse for an answer that is trimmed.
+func verifyResponse(b []byte, secret Secret, request [16]byte, required bool) error {
+	if err := verifyMD5(b, secret, request); err != nil {
+		return err
 	}
 	return verifyMA(b, secret, request, required)
 }
