@@ -129,7 +129,6 @@ type device struct {
 	*PaC
 	events []Event
 	drops  []error
-	got    []AVPs
 }
 
 // join puts a client at an address; it has not started.
