@@ -172,12 +172,13 @@ func (a *announcer) send() {
 	if len(items) == 0 {
 		return
 	}
+	own := a.ownDirty
 	a.ownDirty = false
 	clear(a.gone)
 	for _, r := range n.routes.m {
 		r.dirty = false
 	}
-	if d := n.conf.lifetime(n.conf.DefaultLifetime); d != Infinite {
+	if d := n.conf.lifetime(n.conf.DefaultLifetime); own && d != Infinite {
 		a.refresh.Start(max(d/2-n.jitter(d/8), daoDelay))
 	}
 	for _, chunk := range a.chunks(items) {
@@ -236,7 +237,7 @@ func (a *announcer) again() {
 		return
 	}
 	a.tries++
-	if a.tries >= daoTries && n.dodag.mop == Storing {
+	if a.tries >= daoTries && n.dodag.mop == Storing && n.hasAlternative() {
 		// This parent does not take our routes: another may.
 		a.tries = 0
 		a.redo()
@@ -282,17 +283,36 @@ func (a *announcer) acknowledged(src netip.Addr, m DAOAck) {
 			a.retry.Stop()
 		}
 	case m.Status < StatusRejected:
-		// Somebody remembers a sequence of ours from before a restart: ours
-		// goes on until it has passed it.
+		// Somebody remembers a sequence of ours, or of a child's, from before
+		// a restart: it goes on until it has passed that.
+		children := a.hasRoute(a.pending[m.Sequence])
 		delete(a.pending, m.Sequence)
 		if a.stale++; a.stale <= maxStaleInRow {
 			a.announceOwn()
+			if children {
+				n.askChildren()
+			}
 		}
-	case n.dodag.mop == Storing:
+	case n.dodag.mop == Storing && n.hasAlternative():
 		n.NeighborLost(n.parent.addr)
 	default:
 		a.tries = max(a.tries, daoTries) // the root is full: ask seldom
 	}
+}
+
+// hasRoute reports whether one of the prefixes is a child's.
+func (a *announcer) hasRoute(prefixes []netip.Prefix) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return a.n.routes.m[p] != nil })
+}
+
+// hasAlternative reports whether there is another parent to turn to.
+func (n *Node) hasAlternative() bool {
+	for _, b := range n.neighbors {
+		if b != n.parent && n.rankVia(b) != InfiniteRank {
+			return true
+		}
+	}
+	return false
 }
 
 // leaveParent withdraws all from a parent that is one no longer (RFC 6550

@@ -23,7 +23,7 @@ func (n *Node) adopt(b *neighbor, rank uint16) {
 	moved := old != b
 	other := was != Joined || b.dodag.id != n.dodag.id || b.dodag.instance != n.dodag.instance
 	newVersion := n.dodag.id != b.dodag.id || n.dodag.instance != b.dodag.instance || n.version != b.version
-	if was == Joined && (moved || newVersion) && n.dodag.mop == Storing && old != nil {
+	if was == Joined && moved && n.dodag.mop == Storing {
 		n.dao.leaveParent(old)
 	}
 	if newVersion {
@@ -33,12 +33,13 @@ func (n *Node) adopt(b *neighbor, rank uint16) {
 		n.routes.clear()
 	}
 	n.state, n.parent, n.rank = Joined, b, rank
+	mop := n.dodag.mop
 	n.dodag, n.version = b.dodag, b.version
 	n.lowest = min(n.lowest, rank)
 	n.take(b)
 	n.solicit.Stop()
 	n.dropVia(b.addr) // who is above us is not below us
-	if moved || n.conf != b.conf {
+	if moved || n.conf != b.conf || mop != b.dodag.mop {
 		n.configure(b)
 	}
 	switch {

@@ -1,11 +1,18 @@
 package rpl
 
+import "math/rand/v2"
+
 // sequenceWindow is SEQUENCE_WINDOW of RFC 6550 Section 7.2.
 const sequenceWindow = 16
 
 // InitialSequence is where a lollipop counter starts after a restart: on the
 // straight part, close to where the circle begins.
 const InitialSequence uint8 = 256 - sequenceWindow
+
+// randomSequence is a value on the straight part near its end: a counter that
+// starts again there is likely to differ from what others remember, where a
+// difference is all that counts.
+func randomSequence(r *rand.Rand) uint8 { return InitialSequence + uint8(r.IntN(sequenceWindow)) }
 
 // NextSequence increments a lollipop counter: 128 to 255 once, then 0 to 127
 // round and round (RFC 6550 Section 7.2).

@@ -122,7 +122,7 @@ func (n *Node) receiveDIO(src netip.Addr, m DIO) error {
 		return nil
 	}
 	now := n.cfg.Clock.Now()
-	trigger := b == n.parent && same && m.Version == n.version && CompareSequence(m.DTSN, b.dtsn) == Newer
+	trigger := b == n.parent && same && m.Version == n.version && m.DTSN != b.dtsn
 	if b.dodag.id != d.id || b.dodag.instance != d.instance {
 		b.hasConf, b.global, b.prefixes, b.infos = false, netip.Addr{}, nil, nil
 	}
@@ -207,7 +207,8 @@ func (b *neighbor) options(opts []Option) {
 }
 
 // triggered answers a newer DTSN of the parent (RFC 6550 Section 9.6): all is
-// announced again, and in non-storing mode the children are asked too.
+// announced again, and in non-storing mode the children are asked too. Any
+// other DTSN counts as newer: a parent that has restarted begins anew.
 func (n *Node) triggered() {
 	if n.dodag.mop == NonStoring {
 		n.dtsn = NextSequence(n.dtsn)

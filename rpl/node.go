@@ -17,7 +17,7 @@ import (
 type NodeConfig struct {
 	Clock *alarm.Clock
 	Rand  *rand.Rand
-	Send  func(Send)
+	Send  func(Send) // and the other functions must not call the node
 	// NextHop returns the neighbour that has a global address, and whether
 	// there is one. Nil takes every address for a neighbour's own.
 	NextHop func(netip.Addr) (netip.Addr, bool)
@@ -60,9 +60,9 @@ const (
 
 	// poisons is how many DIOs say that there is no way by this node.
 	poisons = 3
-	// forgetRank is how long a node without a parent is bound by the ranks
-	// it had; a restarted one is not bound at all.
-	forgetRank = 2 * time.Minute
+	// forgetAfter is how long a node without a parent is bound by the version
+	// and the ranks it had; a restarted one is not bound at all.
+	forgetAfter = 30 * time.Second
 
 	maxAddresses = 8
 	maxExternals = 64
@@ -146,7 +146,7 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, neighbors: make(map[netip.Addr]*neighbor), routes: newRoutes(cfg.MaxRoutes),
-		rank: InfiniteRank, lowest: InfiniteRank, dtsn: InitialSequence, objective: of0{},
+		rank: InfiniteRank, lowest: InfiniteRank, dtsn: randomSequence(cfg.Rand), objective: of0{},
 	}
 	n.trickle = newTrickle(cfg.Clock, cfg.Rand, func() { n.sendDIO(AllNodes) })
 	n.solicit = cfg.Clock.NewTimer(n.search)
@@ -261,9 +261,6 @@ func (n *Node) receiveDIS(m DIS, src, dst netip.Addr) {
 	if n.state != Joined || n.leaf && dst.IsMulticast() {
 		return // a leaf only answers who asks it (RFC 6550 Section 8.5)
 	}
-	if len(n.addrs) == 0 && n.dodag.mop == NonStoring && dst.IsMulticast() {
-		return
-	}
 	answerDIS(m, src, dst, n.dio(), n.trickle, n.sendDIO)
 }
 
@@ -340,9 +337,12 @@ func (n *Node) LinkSent(addr netip.Addr, ok bool, transmissions int) {
 	} else {
 		b.failures++
 	}
-	if b.failures >= maxFailures || b.etx > maxLinkMetric {
+	if b.failures >= maxFailures {
 		n.NeighborLost(addr)
 		return
+	}
+	if b.etx > maxLinkMetric {
+		b.block(now)
 	}
 	if n.state == Joined {
 		n.evaluate()
@@ -355,7 +355,12 @@ func (n *Node) NeighborLost(addr netip.Addr) {
 	if b := n.neighbors[addr]; b != nil {
 		b.block(n.cfg.Clock.Now())
 	}
-	n.dropVia(addr)
+	if len(n.routes.m) > 0 {
+		had := len(n.routes.m)
+		if n.dropVia(addr); len(n.routes.m) != had {
+			n.askChildren()
+		}
+	}
 	if n.state == Joined {
 		n.evaluate()
 	}
@@ -382,6 +387,13 @@ func (n *Node) dropVia(addr netip.Addr) {
 	n.routes.removeVia(addr, func(p netip.Prefix, r *route) { n.dao.withdrawRoute(p, r.seq, r.external) })
 }
 
+// askChildren makes the children announce their routes again (RFC 6550 Section
+// 9.6): one of ours was lost, and whoever it leads to may not know.
+func (n *Node) askChildren() {
+	n.dtsn = NextSequence(n.dtsn)
+	n.trickle.reset()
+}
+
 func (n *Node) sweep() {
 	n.sweeper.Start(sweepInterval)
 	n.routes.sweep(n.cfg.Clock.Now())
@@ -396,8 +408,8 @@ func (n *Node) beginSearch() {
 
 func (n *Node) search() {
 	now := n.cfg.Clock.Now()
-	if !n.lostAt.IsZero() && now.Sub(n.lostAt) >= forgetRank {
-		n.lowest = InfiniteRank
+	if !n.lostAt.IsZero() && now.Sub(n.lostAt) >= forgetAfter {
+		n.dodag, n.lowest = dodag{}, InfiniteRank
 	}
 	n.cfg.Send(message(n.cfg.LinkLocal, AllNodes, CodeDIS, DIS{}.Append(nil)))
 	n.wait = min(2*n.wait, maxSolicit)
@@ -425,10 +437,8 @@ func (n *Node) probeParent() {
 		return
 	}
 	b.probes++
+	n.probe.Start(n.cfg.ProbeInterval / 8)
 	n.cfg.Send(message(n.cfg.LinkLocal, b.addr, CodeDIS, DIS{}.Append(nil)))
-	if n.state == Joined { // sending may have told that the parent is gone
-		n.probe.Start(n.cfg.ProbeInterval / 8)
-	}
 }
 
 // receiveDAO takes a child's routes (RFC 6550 Section 9.8). Only a storing
@@ -462,6 +472,7 @@ func (n *Node) learn(now time.Time, src netip.Addr, t netip.Prefix, tr Transit) 
 	o := n.routes.learn(now, n.conf, src, t, tr)
 	switch o {
 	case learned, refreshed:
+		delete(n.dao.gone, t)
 		n.dao.schedule()
 	case withdrawn:
 		n.dao.withdrawRoute(t, tr.PathSequence, tr.External)
@@ -469,7 +480,7 @@ func (n *Node) learn(now time.Time, src netip.Addr, t netip.Prefix, tr Transit) 
 	return o
 }
 
-// isLinkLocalMessage reports whether a datagram stays on the link.
+// isLinkLocal reports whether a datagram stays on the link.
 func isLinkLocal(a netip.Addr) bool {
 	return a.IsLinkLocalUnicast() || a.IsMulticast() && ipv6.Scope(a) <= ipv6.ScopeLink
 }

@@ -122,6 +122,11 @@ func (n *Node) arrived(c checked, from netip.Addr) Verdict {
 // pass is a datagram for another (RFC 6550 Section 11.2).
 func (n *Node) pass(c checked, from netip.Addr) Verdict {
 	if n.external(c.h.Dst) {
+		// A storing root tunnels to the host itself: it does not know us. Its
+		// tunnels have the RPL option, a host's own do not.
+		if inner, ok := Decapsulate(c.packet); ok && c.at != 0 && [16]byte(inner[24:40]) == c.h.Dst.As16() {
+			c.packet = slices.Clone(inner)
+		}
 		if v, ok := c.hop(); !ok {
 			return v
 		}
@@ -139,6 +144,7 @@ func (n *Node) pass(c checked, from netip.Addr) Verdict {
 			if r, p, ok := n.routes.find(now, c.h.Dst); ok && r.next == from {
 				n.routes.remove(p)
 				n.dao.withdrawRoute(p, r.seq, r.external)
+				n.askChildren()
 			}
 			c.info.ForwardingError = false
 			c.info.put(c.packet, c.at)

@@ -15,7 +15,7 @@ import (
 type RootConfig struct {
 	Clock *alarm.Clock
 	Rand  *rand.Rand
-	Send  func(Send)
+	Send  func(Send) // and the other functions must not call the root
 	// NextHop returns the neighbour that has a global address, and whether
 	// there is one. Nil takes every address for a neighbour's own.
 	NextHop func(netip.Addr) (netip.Addr, bool)
@@ -91,7 +91,7 @@ func NewRoot(cfg RootConfig) (*Root, error) {
 		cfg.MaxTargets = defaultMaxTargets
 	}
 	r := &Root{
-		cfg: cfg, conf: conf, dtsn: InitialSequence,
+		cfg: cfg, conf: conf, dtsn: randomSequence(cfg.Rand),
 		sources: newSources(cfg.MaxTargets),
 		routes:  newRoutes(cfg.MaxTargets),
 	}
@@ -360,11 +360,17 @@ func (r *Root) Route(dst netip.Addr) ([]netip.Addr, bool) {
 // own reports whether an address is the root's.
 func (r *Root) own(a netip.Addr) bool { return a == r.cfg.Address || a == r.cfg.LinkLocal }
 
-// NeighborLost forgets the routes by a neighbour that cannot be reached.
+// NeighborLost tells that a neighbour, by its link-local or its global
+// address, cannot be reached. In storing mode the routes by it are forgotten
+// and the neighbours asked for theirs, in case it was a passing failure; in
+// non-storing mode the hop to it is avoided for a while.
 func (r *Root) NeighborLost(addr netip.Addr) {
 	n := len(r.routes.m)
 	r.routes.removeVia(addr, func(netip.Prefix, *route) {})
-	if r.sources.cut(r.cfg.Address, addr) || len(r.routes.m) != n {
+	if len(r.routes.m) != n {
+		r.RefreshRoutes()
+	}
+	if r.sources.suspect(r.cfg.Clock.Now(), r.cfg.Address, addr) || len(r.routes.m) != n {
 		r.changed()
 	}
 }

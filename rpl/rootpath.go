@@ -58,7 +58,7 @@ func (r *Root) down(packet []byte, h ipv6.Header, insert bool) Verdict {
 	}
 	next, ok := resolve(r.cfg.NextHop, hops[0])
 	if !ok {
-		r.sources.cut(r.cfg.Address, hops[0])
+		r.sources.suspect(now, r.cfg.Address, hops[0])
 		return noRoute(packet)
 	}
 	last := hops[len(hops)-1]
@@ -114,13 +114,14 @@ func (r *Root) Forward(packet []byte, from netip.Addr) Verdict {
 		case r.own(in.h.Dst):
 			return Verdict{Action: Deliver, Packet: RemovePacketInfo(in.packet)}
 		}
-		return r.turn(in, from)
+		return r.turn(in, from, true)
 	}
-	return r.turn(c, from)
+	return r.turn(c, from, false)
 }
 
-// turn is a datagram that has come up and goes down again, or out.
-func (r *Root) turn(c checked, from netip.Addr) Verdict {
+// turn is a datagram that has come up, in a tunnel or not, and goes down
+// again, or out.
+func (r *Root) turn(c checked, from netip.Addr, tunnelled bool) Verdict {
 	if !r.inside(c.h.Dst) {
 		if _, ok := r.Route(c.h.Dst); !ok {
 			// The host's own forwarding counts the hop.
@@ -130,7 +131,7 @@ func (r *Root) turn(c checked, from netip.Addr) Verdict {
 	if v, ok := c.hop(); !ok {
 		return v
 	}
-	if r.cfg.MOP != Storing {
+	if r.cfg.MOP != Storing || tunnelled {
 		return r.down(c.packet, c.h, false)
 	}
 	rt, p, ok := r.routes.find(r.cfg.Clock.Now(), c.h.Dst)
@@ -149,15 +150,15 @@ func (r *Root) turn(c checked, from netip.Addr) Verdict {
 
 // SourceRouteError takes an ICMPv6 error Destination Unreachable, Error in
 // Source Routing Header, that a router has sent to the root: the hop from it
-// to the destination it could not reach is forgotten until it is announced
-// again (RFC 6550 Section 11.2.2.3).
+// to the destination it could not reach is avoided for a while (RFC 6550
+// Section 11.2.2.3).
 func (r *Root) SourceRouteError(reporter netip.Addr, e ipv6.ErrorBody) {
 	if len(e.Invoking) < ipv6.HeaderLen {
 		return
 	}
 	src, dst := netip.AddrFrom16([16]byte(e.Invoking[8:24])), netip.AddrFrom16([16]byte(e.Invoking[24:40]))
 	// Only what we sent, and only a hop that is in the table as such.
-	if r.own(src) && r.sources.cut(reporter, dst) {
+	if r.own(src) && r.sources.suspect(r.cfg.Clock.Now(), reporter, dst) {
 		r.changed()
 	}
 }

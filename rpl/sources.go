@@ -22,7 +22,12 @@ type transitParent struct {
 	addr    netip.Addr
 	control uint8
 	expires time.Time // zero: never
+	suspect time.Time // not used until then: the hop failed
 }
+
+// suspectTime is how long a hop that failed is avoided. It may have been a
+// passing failure, of which the node below knows nothing.
+const suspectTime = 30 * time.Second
 
 // sources is the graph of who has which parents.
 type sources struct{ prefixTable[*source] }
@@ -80,7 +85,7 @@ func (t *sources) learn(now time.Time, c DODAGConfig, p netip.Prefix, transits [
 			s.seq, s.parents = tr.PathSequence, nil
 		}
 		s.external = tr.External
-		s.add(transitParent{tr.Parent, tr.PathControl, expiry(now, c.lifetime(tr.PathLifetime))})
+		s.add(transitParent{tr.Parent, tr.PathControl, expiry(now, c.lifetime(tr.PathLifetime)), time.Time{}})
 		if out == ignored || out == withdrawn {
 			out = refreshed
 		}
@@ -137,7 +142,7 @@ func (t *sources) route(now time.Time, dst netip.Addr, isRoot func(netip.Addr) b
 	var climb func(s *source, depth int) bool
 	climb = func(s *source, depth int) bool {
 		for _, parent := range s.parents {
-			if expired(now, parent.expires) {
+			if expired(now, parent.expires) || now.Before(parent.suspect) {
 				continue
 			}
 			if isRoot(parent.addr) {
@@ -167,17 +172,17 @@ func (t *sources) route(now time.Time, dst netip.Addr, isRoot func(netip.Addr) b
 	return hops, true
 }
 
-// cut removes a parent of an address: the hop between them has failed.
-func (t *sources) cut(parent, child netip.Addr) bool {
-	p := netip.PrefixFrom(child, 128)
-	s, ok := t.m[p]
+// suspect avoids the hop from a parent to an address for a while, and reports
+// whether there is such a hop.
+func (t *sources) suspect(now time.Time, parent, child netip.Addr) bool {
+	s, ok := t.m[netip.PrefixFrom(child, 128)]
 	if !ok {
 		return false
 	}
-	n := len(s.parents)
-	s.drop(parent)
-	if len(s.parents) == 0 {
-		t.remove(p)
+	i := slices.IndexFunc(s.parents, func(p transitParent) bool { return p.addr == parent })
+	if i < 0 {
+		return false
 	}
-	return len(s.parents) != n
+	s.parents[i].suspect = now.Add(suspectTime)
+	return true
 }
