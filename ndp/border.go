@@ -45,6 +45,8 @@ type BorderConfig struct {
 	Others   []netip.Addr // more addresses of its own, which nobody else may register
 
 	Info Info
+	// Managed says that there are addresses by DHCPv6 (the M flag).
+	Managed bool
 	// RouterLifetime is how long hosts use the 6LBR as default router without
 	// asking again; up to 18 h. Default 30 min, rounded up to seconds.
 	RouterLifetime time.Duration
@@ -180,7 +182,7 @@ func (b *Border) solicited(in In, m RouterSolicit) {
 }
 
 func (b *Border) advertise(dst netip.Addr, link LinkAddr) {
-	ra := RouterAdvert{Lifetime: b.cfg.RouterLifetime, Options: []Option{
+	ra := RouterAdvert{Lifetime: b.cfg.RouterLifetime, Managed: b.cfg.Managed, Options: []Option{
 		SourceLinkAddr{b.cfg.LinkAddr},
 		BorderRouter{Version: b.version, Lifetime: b.cfg.InfoLifetime, Addr: b.cfg.Addr},
 	}}

@@ -35,6 +35,9 @@ type HostConfig struct {
 
 	Mode     RegisterMode
 	Lifetime time.Duration // of registrations, whole minutes; default 15 min
+	// Route asks routers to make the addresses reachable: of a host that does
+	// not speak the mesh's routing protocol (RFC 9010).
+	Route bool
 
 	// Contexts is told what header compression may use, whenever that changes.
 	Contexts func([]lowpan.Context)

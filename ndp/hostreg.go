@@ -151,7 +151,7 @@ func (h *Host) sendRegistration(a *hostAddr, lifetime time.Duration) {
 	aro := AddressRegistration{Lifetime: lifetime, ROVR: h.cfg.ROVR}
 	src, target := a.addr, r.addr
 	if h.extended(r) {
-		aro.Extended, aro.TID = true, a.tid
+		aro.Extended, aro.TID, aro.Route = true, a.tid, h.cfg.Route
 		src, target = h.linkLocal, a.addr
 	} else {
 		aro.ROVR = aro.ROVR.first64()

@@ -128,6 +128,9 @@ func (n *network) addContext(now time.Time, o ContextOption) {
 	case i >= 0 && o.Lifetime == 0:
 		n.contexts = slices.Delete(n.contexts, i, i+1)
 	case i >= 0:
+		if n.multihop {
+			t.expires = later(t.expires, n.contexts[i].expires)
+		}
 		n.contexts[i] = t
 	case o.Lifetime > 0 && len(n.contexts) < maxContexts:
 		n.contexts = append(n.contexts, t)
@@ -186,18 +189,27 @@ func (ns networks) next() time.Time {
 }
 
 // options are what a router says of the network to others, with what is left
-// of the lifetimes.
+// of the lifetimes; nothing when that is too little to say. Rounded down:
+// otherwise two routers could keep information alive by telling each other.
 func (n *network) options(now time.Time) []Option {
-	opts := []Option{BorderRouter{Version: n.version, Lifetime: remaining(now, n.expires), Addr: n.border}}
+	left := remaining(now, n.expires).Truncate(minuteUnit)
+	if left == 0 {
+		return nil
+	}
+	opts := []Option{BorderRouter{Version: n.version, Lifetime: left, Addr: n.border}}
 	for _, p := range n.prefixes {
 		o := p.PrefixInfo
-		o.Valid, o.Preferred = remaining(now, p.valid), remaining(now, p.preferred)
-		opts = append(opts, o)
+		o.Valid = remaining(now, p.valid).Truncate(time.Second)
+		o.Preferred = remaining(now, p.preferred).Truncate(time.Second)
+		if o.Valid > 0 {
+			opts = append(opts, o)
+		}
 	}
 	for _, c := range n.contexts {
 		o := c.ContextOption
-		o.Lifetime = remaining(now, c.expires)
-		opts = append(opts, o)
+		if o.Lifetime = remaining(now, c.expires).Truncate(minuteUnit); o.Lifetime > 0 {
+			opts = append(opts, o)
+		}
 	}
 	return append(opts, n.other...)
 }

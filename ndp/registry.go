@@ -15,10 +15,13 @@ type Registration struct {
 	Addr     netip.Addr
 	ROVR     ROVR
 	TID      TID
-	Extended bool       // TID counts: it was registered by RFC 8505
-	Router   netip.Addr `json:",omitzero"` // 6LR it is attached to; none: it is a neighbour
-	Link     LinkAddr   // of a neighbour
-	Expires  time.Time
+	Extended bool // TID counts: it was registered by RFC 8505
+	// Route is the R flag: the node wants its router to make the address
+	// reachable, because it does not do so itself (RFC 9010 Section 9.2.1).
+	Route   bool       `json:",omitzero"`
+	Router  netip.Addr `json:",omitzero"` // 6LR it is attached to; none: it is a neighbour
+	Link    LinkAddr   // of a neighbour
+	Expires time.Time
 }
 
 // Neighbor reports whether the address is that of a neighbour, not of a device

@@ -35,7 +35,7 @@ func registrationRequest(in In, m NeighborSolicit) (q request, ok bool) {
 // registration is what the request would become in the table.
 func (q request) registration() Registration {
 	return Registration{
-		Addr: q.addr, ROVR: q.aro.ROVR, TID: q.aro.TID, Extended: q.aro.Extended, Link: q.link,
+		Addr: q.addr, ROVR: q.aro.ROVR, TID: q.aro.TID, Extended: q.aro.Extended, Route: q.aro.Route, Link: q.link,
 	}
 }
 

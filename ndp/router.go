@@ -181,8 +181,12 @@ func (r *Router) advertise(dst netip.Addr, link LinkAddr) {
 		return
 	}
 	for _, n := range r.networks {
+		opts := n.options(r.cfg.Clock.Now())
+		if opts == nil {
+			continue
+		}
 		ra := RouterAdvert{Lifetime: r.cfg.RouterLifetime, Options: []Option{SourceLinkAddr{r.cfg.LinkAddr}}}
-		ra.Options = append(ra.Options, n.options(r.cfg.Clock.Now())...)
+		ra.Options = append(ra.Options, opts...)
 		caps := CapRegistrar | CapRouter
 		if n.eda {
 			caps |= CapEDA
