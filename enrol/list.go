@@ -101,6 +101,16 @@ func (l *List) Method(identity string) (eap.Type, bool) {
 	return 0, false
 }
 
+// Key is the key of an identity, whether or not it may be used now; false if it
+// has none.
+func (l *List) Key(identity string) (PSK, bool) {
+	e := l.entries[key{identity, eap.TypePSK}]
+	if e == nil {
+		return PSK{}, false
+	}
+	return e.PSK, true
+}
+
 // PSK is the key of an identity for the device at station.
 func (l *List) PSK(identity, station string, now time.Time) (PSK, error) {
 	e := l.entries[key{identity, eap.TypePSK}]

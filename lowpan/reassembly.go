@@ -16,8 +16,13 @@ const (
 // ReassemblerConfig configures a Reassembler. Zero fields take the default.
 type ReassemblerConfig struct {
 	// MaxDatagrams bounds how many datagrams are put together at a time, and
-	// with it the memory: 1280 bytes each. Default 16.
+	// with it the memory: MaxSize bytes each. Default 16.
 	MaxDatagrams int
+
+	// MaxSize is the largest datagram put together, up to the package's
+	// MaxDatagram. Default MTU; more where routing headers are added on the
+	// way (RFC 6554 Section 4.1).
+	MaxSize int
 
 	// Timeout is how long a datagram waits for its next fragment. Default 2 s.
 	Timeout time.Duration
@@ -68,10 +73,13 @@ func NewReassembler(cfg ReassemblerConfig) *Reassembler {
 	if cfg.MaxDatagrams <= 0 {
 		cfg.MaxDatagrams = defaultMaxDatagrams
 	}
+	if cfg.MaxSize <= 0 {
+		cfg.MaxSize = MTU
+	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultTimeout
 	}
-	return &Reassembler{cfg: cfg, spare: make([]byte, 0, MTU)}
+	return &Reassembler{cfg: cfg, spare: make([]byte, 0, cfg.MaxSize)}
 }
 
 // Add takes a frame's fragment, from its fragment header on. When it is the
@@ -105,7 +113,7 @@ func (r *Reassembler) Add(now time.Time, link Link, ctx Contexts, fragment []byt
 }
 
 func (r *Reassembler) first(link Link, ctx Contexts, h FragHeader, payload []byte) (*datagram, error) {
-	if h.Size < ipv6.HeaderLen || h.Size > MTU {
+	if h.Size < ipv6.HeaderLen || int(h.Size) > r.cfg.MaxSize {
 		return nil, ErrSize
 	}
 	if r.cfg.Sleepy && link.Secure {
@@ -178,7 +186,7 @@ func (r *Reassembler) slot(secure bool) *datagram {
 		}
 	}
 	if len(r.slots) < r.cfg.MaxDatagrams {
-		r.slots = append(r.slots, datagram{buf: make([]byte, 0, MTU)})
+		r.slots = append(r.slots, datagram{buf: make([]byte, 0, r.cfg.MaxSize)})
 		return &r.slots[len(r.slots)-1]
 	}
 	return oldest

@@ -48,6 +48,7 @@ var table = map[string]ring{
 	"radius":             machine,
 	"rpl":                machine,
 	"sim":                machine,
+	"sim/plain":          machine,
 	"thread":             machine,
 	"thread/addr":        machine,
 	"thread/dataset":     machine,
