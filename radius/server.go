@@ -185,6 +185,10 @@ func (s *Server) Receive(socket int, from netip.AddrPort, b []byte) {
 		s.discard(n, from, err)
 		return
 	}
+	if n := p.Attributes.proxyStateLen(); n > maxProxyState {
+		s.discard(&s.Counters.Malformed, from, fmt.Errorf("radius: %d octets of Proxy-State, more than %d", n, maxProxyState))
+		return
+	}
 	s.Counters.Requests++
 	p.Attributes = p.Attributes.clone()
 	r := &request{client: client, from: from, socket: socket, packet: p, reply: s.replies.add(key, p.Authenticator)}
@@ -214,6 +218,18 @@ func (s *Server) answer(r *request, code Code, as Attributes) {
 	p := Packet{Code: code, ID: r.packet.ID, Attributes: as}
 	r.reply.answer = p.AppendResponse(nil, r.client.Secret, r.packet.Authenticator)
 	s.cfg.Send(r.socket, r.from, r.reply.answer)
+}
+
+// maxProxyState bounds what a request may have its answer carry back.
+const maxProxyState = 1024
+
+func (as Attributes) proxyStateLen() (n int) {
+	for _, a := range as {
+		if a.Type == ProxyState {
+			n += 2 + len(a.Value)
+		}
+	}
+	return n
 }
 
 // clone copies attributes and their values.

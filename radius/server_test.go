@@ -441,6 +441,37 @@ func TestSlowBackend(t *testing.T) {
 	}
 }
 
+// The longest EAP packet fits, with all Proxy-State that is taken; what is
+// longer is refused.
+func TestServerLimits(t *testing.T) {
+	b := &scripted{}
+	r := newServerRig(t, func(c *ServerConfig) { c.Backend = b })
+	many := Attributes{identity(1), {FramedMTU, []byte{0, 0, 0xff, 0xff}}}
+	for range 4 {
+		many = append(many, Attribute{ProxyState, make([]byte, 253)})
+	}
+	r.ask(nasAddr, "narrow", many...)
+	if b.port.MTU != maxEAP {
+		t.Errorf("MTU %d, want %d", b.port.MTU, maxEAP)
+	}
+	b.answer(eap.Result{Packet: eapRequest(1, eap.TypeTLS, string(make([]byte, maxEAP-5))), Wait: time.Second})
+	b.answer(eap.Result{Packet: eapRequest(2, eap.TypeTLS, string(make([]byte, maxEAP-5))), Wait: time.Second})
+	if len(r.out) != 1 || len(r.out[0]) > MaxPacketLen || len(r.out[0]) < MaxPacketLen-300 {
+		t.Fatalf("%d answers", len(r.out))
+	}
+	if p, err := Decode(r.out[0]); err != nil || p.Code != AccessChallenge {
+		t.Errorf("%v, %v", p.Code, err)
+	}
+	r.ask(nasAddr, "narrow", identity(1))
+	b.answer(eap.Result{Packet: eapRequest(2, eap.TypeTLS, string(make([]byte, maxEAP-4)))})
+	if p, _ := Decode(r.out[1]); p.Code != AccessReject || !errors.Is(r.ended[0].Result.Reason, ErrPacketSize) {
+		t.Errorf("one octet too many: %v, %+v", p.Code, r.ended)
+	}
+	if _, _, ok := r.ask(nasAddr, "narrow", append(many, Attribute{ProxyState, []byte{1, 2, 3}})...); ok || r.s.Counters.Malformed != 1 {
+		t.Error("takes any amount of Proxy-State")
+	}
+}
+
 func TestServerConfig(t *testing.T) {
 	for name, a := range map[string]Authorized{
 		"no prefix": {Secret: Secret("x")},

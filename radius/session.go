@@ -1,6 +1,7 @@
 package radius
 
 import (
+	"fmt"
 	"net/netip"
 	"strconv"
 	"time"
@@ -14,6 +15,9 @@ const (
 	// maxRestarts bounds how often a conversation is begun anew because the
 	// identifiers collide.
 	maxRestarts = 8
+	// maxEAP is the longest EAP packet that fits an Access-Challenge, with a
+	// State, four attributes of four octets and any Proxy-State.
+	maxEAP = (MaxPacketLen - headerLen - 2*(2+authLen) - 4*6 - maxProxyState) / (2 + maxValueLen) * maxValueLen
 	// minFramedMTU is the least that RFC 2865 Section 5.12 allows.
 	minFramedMTU = 64
 	// errorInvalidEAP is the Error-Cause "Invalid EAP Packet (Ignored)" (RFC
@@ -152,6 +156,10 @@ func (v *session) proceed(r eap.Result) {
 	p, err := eap.Decode(r.Packet)
 	if err != nil {
 		v.fail(err)
+		return
+	}
+	if len(r.Packet) > maxEAP {
+		v.fail(fmt.Errorf("%w: %d octets", ErrPacketSize, len(r.Packet)))
 		return
 	}
 	if v.identity != nil {
@@ -303,7 +311,7 @@ func port(as Attributes) eap.Port {
 	p := eap.Port{CallingStation: as.String(CallingStationID), CalledStation: as.String(CalledStationID)}
 	p.Number, _ = as.Uint32(NASPort)
 	if mtu, ok := as.Uint32(FramedMTU); ok && mtu >= minFramedMTU {
-		p.MTU = int(min(mtu, MaxPacketLen))
+		p.MTU = int(min(mtu, maxEAP))
 		switch typ, _ := as.Uint32(NASPortType); typ {
 		case portEthernet, portWirelessOther, portWireless80211:
 			p.MTU -= 4
