@@ -59,6 +59,9 @@ type key struct {
 	v6     bool
 }
 
+// readBuffer is what the kernel may queue for a socket while the owner works.
+const readBuffer = 1 << 20
+
 // readPause keeps a socket that only has errors from taking a whole processor.
 const readPause = 10 * time.Millisecond
 
@@ -102,6 +105,9 @@ func (s *Sockets) open(k key, network string, addr netip.AddrPort) error {
 	if err != nil {
 		return fmt.Errorf("radius/udp: %w", err)
 	}
+	// The default holds a burst of some 270 packets. The system may give less
+	// than asked for; then more are repeated.
+	_ = conn.SetReadBuffer(readBuffer)
 	s.conns[k] = conn
 	if s.receive != nil {
 		s.read(k, conn)
