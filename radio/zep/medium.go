@@ -70,6 +70,9 @@ type carrier struct {
 
 // Open takes a place. Nobody need be at the remote yet.
 func Open(cfg Config) (*Medium, error) {
+	if cfg.Remote == "" {
+		return nil, errors.New("zep: no remote given")
+	}
 	remote, err := net.ResolveUDPAddr("udp", cfg.Remote)
 	if err != nil {
 		return nil, fmt.Errorf("zep: remote %q: %w", cfg.Remote, err)
