@@ -111,8 +111,8 @@ func checkStaple(response []byte, c, issuer *x509.Certificate, now time.Time) er
 // genuine and current.
 func parseStaple(b []byte, c, issuer *x509.Certificate, now time.Time) (*ocspSingle, error) {
 	var r ocspResponse
-	if rest, err := asn1.Unmarshal(b, &r); err != nil || len(rest) > 0 {
-		return nil, errors.New("malformed")
+	if err := unmarshal(b, &r); err != nil {
+		return nil, err
 	}
 	if r.Status != 0 {
 		return nil, fmt.Errorf("the responder reports error %d", r.Status)
@@ -121,8 +121,8 @@ func parseStaple(b []byte, c, issuer *x509.Certificate, now time.Time) (*ocspSin
 		return nil, fmt.Errorf("of unknown type %v", r.Bytes.Type)
 	}
 	var basic ocspBasic
-	if rest, err := asn1.Unmarshal(r.Bytes.Response, &basic); err != nil || len(rest) > 0 {
-		return nil, errors.New("malformed")
+	if err := unmarshal(r.Bytes.Response, &basic); err != nil {
+		return nil, err
 	}
 	if err := basic.verify(issuer, now); err != nil {
 		return nil, err
@@ -143,6 +143,13 @@ func parseStaple(b []byte, c, issuer *x509.Certificate, now time.Time) (*ocspSin
 		return s, nil
 	}
 	return nil, errors.New("it is about another certificate")
+}
+
+func unmarshal(b []byte, v any) error {
+	if rest, err := asn1.Unmarshal(b, v); err != nil || len(rest) > 0 {
+		return errors.New("malformed")
+	}
+	return nil
 }
 
 // verify checks who signed: the issuer, or one that the issuer made a

@@ -4,7 +4,6 @@ import (
 	stdtls "crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -14,23 +13,22 @@ import (
 // ServerConfig configures a Server.
 type ServerConfig struct {
 	Options
-	// Resume is how long a session may be resumed by a ticket, without
-	// certificates being shown again, at most; at least half of it. 0: never.
-	// Whether a certificate still is allowed and not revoked or expired is
-	// checked at each resumption.
+	// Resume is for how long after a handshake with certificates its session
+	// may be resumed without them; 0: never. Whether the certificate still is
+	// valid, allowed and not revoked is checked at each resumption.
 	Resume time.Duration
+	// Sessions is how many sessions are kept, about 1.5 KiB each, before the
+	// oldest is dropped; 0: 1000.
+	Sessions int
 }
 
 // Server makes the server's side of EAP-TLS for conversations. It belongs to
 // one goroutine, as its conversations do.
 type Server struct {
-	cfg     ServerConfig
-	base    *stdtls.Config
-	revoked *revoker
-
-	// The keys that tickets are sealed with, the newest first.
-	tickets [][32]byte
-	rotated time.Time
+	cfg      ServerConfig
+	base     *stdtls.Config
+	revoked  *revoker
+	sessions sessions
 }
 
 var _ eap.ServerMethodFactory = (*Server)(nil)
@@ -44,7 +42,14 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	base.ClientAuth = stdtls.RequireAndVerifyClientCert
 	base.ClientCAs = pool(cfg.Roots)
 	base.SessionTicketsDisabled = cfg.Resume <= 0
-	s := &Server{cfg: cfg, base: base}
+	s := &Server{
+		cfg:      cfg,
+		base:     base,
+		sessions: sessions{limit: cfg.Sessions, life: cfg.Resume, rand: cfg.Rand},
+	}
+	if cfg.Sessions <= 0 {
+		s.sessions.limit = defaultSessions
+	}
 	return s, s.SetRevocation(cfg.Revocation)
 }
 
@@ -89,9 +94,6 @@ func (s *Server) start(ctx eap.ServerContext, allow func(*x509.Certificate) erro
 	if mtu < minMTU {
 		return nil, fmt.Errorf("eap-tls: packets of %d octets are too small, %d is the least", mtu, minMTU)
 	}
-	if err := s.rotate(); err != nil {
-		return nil, err
-	}
 	m := &serverMethod{send: sender{mtu: mtu}}
 	revoked := s.revoked
 	cfg := s.base.Clone()
@@ -113,31 +115,32 @@ func (s *Server) start(ctx eap.ServerContext, allow func(*x509.Certificate) erro
 		}
 		return nil
 	}
+	s.resumable(cfg)
 	m.tls = newServer(cfg)
 	return m, nil
 }
 
-// rotate draws a new ticket key when the newest has done half of its time.
-func (s *Server) rotate() error {
-	if s.cfg.Resume <= 0 {
-		return nil
+// resumable lets one handshake find and leave a session.
+func (s *Server) resumable(cfg *stdtls.Config) {
+	var since time.Time
+	cfg.UnwrapSession = func(ticket []byte, _ stdtls.ConnectionState) (*stdtls.SessionState, error) {
+		b, t := s.sessions.get(ticket, s.cfg.Now())
+		if b == nil {
+			return nil, nil // unknown: a full handshake
+		}
+		since = t
+		return stdtls.ParseSessionState(b)
 	}
-	now := s.cfg.Now()
-	age := now.Sub(s.rotated)
-	if len(s.tickets) > 0 && age < s.cfg.Resume/2 {
-		return nil
+	cfg.WrapSession = func(st stdtls.ConnectionState, session *stdtls.SessionState) ([]byte, error) {
+		b, err := session.Bytes()
+		if err != nil {
+			return nil, err
+		}
+		if !st.DidResume {
+			since = s.cfg.Now()
+		}
+		return s.sessions.put(b, since)
 	}
-	var key [32]byte
-	if _, err := io.ReadFull(s.cfg.Rand, key[:]); err != nil {
-		return fmt.Errorf("eap-tls: random source: %w", err)
-	}
-	if age >= s.cfg.Resume {
-		s.tickets = nil
-	}
-	s.tickets = append([][32]byte{key}, s.tickets[:min(1, len(s.tickets))]...)
-	s.rotated = now
-	s.base.SetSessionTicketKeys(s.tickets)
-	return nil
 }
 
 // Extensions and cipher suites that crypto/tls has no names for.

@@ -76,6 +76,10 @@ type Options struct {
 	Revocation Revocation
 	// MinVersion and MaxVersion are of crypto/tls; 0: TLS 1.2 and 1.3.
 	MinVersion, MaxVersion uint16
+	// Curves are the key exchanges, the preferred one first; nil: X25519,
+	// P-256 and P-384. The hybrid ones with ML-KEM, which crypto/tls would
+	// prefer, make a handshake 2.3 KB longer: that is much on a slow link.
+	Curves []stdtls.CurveID
 	// Rand gives random numbers, Now the time of day.
 	Rand io.Reader
 	Now  func() time.Time
@@ -84,11 +88,15 @@ type Options struct {
 // base makes the part of crypto/tls's configuration that both sides share.
 func (o *Options) base() (*stdtls.Config, error) {
 	cfg := &stdtls.Config{
-		Certificates: []stdtls.Certificate{o.Certificate},
-		MinVersion:   max(o.MinVersion, stdtls.VersionTLS12),
-		MaxVersion:   o.MaxVersion,
-		Rand:         o.Rand,
-		Time:         o.Now,
+		Certificates:     []stdtls.Certificate{o.Certificate},
+		MinVersion:       max(o.MinVersion, stdtls.VersionTLS12),
+		MaxVersion:       o.MaxVersion,
+		CurvePreferences: o.Curves,
+		Rand:             o.Rand,
+		Time:             o.Now,
+	}
+	if cfg.CurvePreferences == nil {
+		cfg.CurvePreferences = []stdtls.CurveID{stdtls.X25519, stdtls.CurveP256, stdtls.CurveP384}
 	}
 	switch {
 	case len(o.Certificate.Certificate) == 0 || o.Certificate.PrivateKey == nil:
