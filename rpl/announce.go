@@ -19,6 +19,7 @@ const (
 	daoChunk      = 12 // targets in one message
 	maxWithdrawn  = 64
 	maxStaleInRow = 2 * sequenceWindow
+	oldParentTime = 10 * time.Second
 )
 
 // announcer sends a node's DAOs: its own targets, in storing mode those of its
@@ -36,6 +37,9 @@ type announcer struct {
 	tries   int
 	pending map[uint8][]netip.Prefix // by DAOSequence, what is not acknowledged
 	stale   int                      // answers in a row that our sequence is old
+
+	old     *neighbor // storing mode: the parent before, which has routes to us still
+	oldLeft *alarm.Timer
 }
 
 func (a *announcer) init(n *Node) {
@@ -46,13 +50,14 @@ func (a *announcer) init(n *Node) {
 	a.delay = n.cfg.Clock.NewTimer(a.send)
 	a.retry = n.cfg.Clock.NewTimer(a.again)
 	a.refresh = n.cfg.Clock.NewTimer(a.announceOwn)
+	a.oldLeft = n.cfg.Clock.NewTimer(a.leaveOld)
 }
 
 func (a *announcer) stop() {
-	for _, t := range []*alarm.Timer{a.delay, a.retry, a.refresh} {
+	for _, t := range []*alarm.Timer{a.delay, a.retry, a.refresh, a.oldLeft} {
 		t.Stop()
 	}
-	a.tries, a.stale, a.ownDirty = 0, 0, false
+	a.tries, a.stale, a.ownDirty, a.old = 0, 0, false, nil
 	clear(a.pending)
 	clear(a.gone)
 }
@@ -284,10 +289,13 @@ func (a *announcer) acknowledged(src netip.Addr, m DAOAck) {
 		}
 	case m.Status < StatusRejected:
 		// Somebody remembers a sequence of ours, or of a child's, from before
-		// a restart: it goes on until it has passed that.
-		children := a.hasRoute(a.pending[m.Sequence])
+		// a restart. Which of them is not said: all go on.
+		children := a.reject(a.pending[m.Sequence])
 		delete(a.pending, m.Sequence)
 		if a.stale++; a.stale <= maxStaleInRow {
+			for range sequenceWindow / 2 { // to pass it soon
+				a.path = NextSequence(a.path)
+			}
 			a.announceOwn()
 			if children {
 				n.askChildren()
@@ -300,9 +308,15 @@ func (a *announcer) acknowledged(src netip.Addr, m DAOAck) {
 	}
 }
 
-// hasRoute reports whether one of the prefixes is a child's.
-func (a *announcer) hasRoute(prefixes []netip.Prefix) bool {
-	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return a.n.routes.m[p] != nil })
+// reject notes for the children's targets among the prefixes that their
+// sequence is too old, and reports whether there is any.
+func (a *announcer) reject(prefixes []netip.Prefix) (any bool) {
+	for _, p := range prefixes {
+		if r := a.n.routes.m[p]; r != nil {
+			r.rejected, any = true, true
+		}
+	}
+	return any
 }
 
 // hasAlternative reports whether there is another parent to turn to.
@@ -315,13 +329,34 @@ func (n *Node) hasAlternative() bool {
 	return false
 }
 
-// leaveParent withdraws all from a parent that is one no longer (RFC 6550
-// Section 9.8).
-func (a *announcer) leaveParent(old *neighbor) {
+// moved is called when the parent has changed. The one before is told later:
+// until the new way is known everywhere, the old one serves.
+func (a *announcer) moved(old, now *neighbor) {
+	if a.n.dodag.mop != Storing {
+		return
+	}
+	if a.old != nil && a.old != old {
+		a.leaveOld()
+	}
+	if a.old = old; old == now {
+		a.old = nil
+	}
+	a.oldLeft.Start(oldParentTime)
+}
+
+// leaveOld withdraws all from the parent before (RFC 6550 Section 9.8).
+func (a *announcer) leaveOld() {
+	if a.old != nil && a.old != a.n.parent {
+		a.withdrawAll(a.old)
+	}
+	a.old = nil
+}
+
+// withdrawAll sends a No-Path for all that a parent may know by us.
+func (a *announcer) withdrawAll(old *neighbor) {
 	if len(a.n.addrs)+len(a.n.externals)+len(a.n.routes.m) == 0 {
 		return
 	}
-	a.path = NextSequence(a.path)
 	items := append(a.own(0), a.routeItems(func(*route) bool { return true })...)
 	for i := range items {
 		items[i].transit.PathLifetime = 0
@@ -335,7 +370,9 @@ func (a *announcer) leaveParent(old *neighbor) {
 // leave withdraws all from the present parent or the root.
 func (a *announcer) leave() {
 	if a.n.dodag.mop == Storing || a.n.dodag.mop == NonStoring {
-		a.leaveParent(a.n.parent)
+		a.leaveOld()
+		a.path = NextSequence(a.path)
+		a.withdrawAll(a.n.parent)
 	}
 }
 

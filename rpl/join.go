@@ -24,7 +24,7 @@ func (n *Node) adopt(b *neighbor, rank uint16) {
 	other := was != Joined || b.dodag.id != n.dodag.id || b.dodag.instance != n.dodag.instance
 	newVersion := n.dodag.id != b.dodag.id || n.dodag.instance != b.dodag.instance || n.version != b.version
 	if was == Joined && moved && n.dodag.mop == Storing {
-		n.dao.leaveParent(old)
+		n.dao.moved(old, b)
 	}
 	if newVersion {
 		n.lowest = InfiniteRank

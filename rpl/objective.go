@@ -59,10 +59,11 @@ func (of0) rankVia(c DODAGConfig, rank, etx uint16) uint16 {
 	return clampRank(uint32(rank) + step*uint32(c.MinHopRankIncrease))
 }
 
-// better wants a whole hop's gain, so that a link's wavering does not change
-// the parent (RFC 6552 Section 4.2.1 rule 10 leaves the hysteresis to us).
+// better wants the gain of a transmission, so that a link's wavering does not
+// change the parent (RFC 6552 Section 4.2.1 rule 10 leaves the hysteresis to
+// us).
 func (of0) better(c DODAGConfig, other, present uint16) bool {
-	return uint32(other)+uint32(c.MinHopRankIncrease) <= uint32(present)
+	return uint32(other)+defaultStep*uint32(c.MinHopRankIncrease) <= uint32(present)
 }
 
 // mrhof is the Minimum Rank with Hysteresis Objective Function (RFC 6719) with
@@ -112,7 +113,7 @@ func (c DODAGConfig) dagRank(rank uint16) uint16 {
 // A link's ETX follows what is measured by an exponentially weighted moving
 // average; a failed transmission counts as etxPenalty.
 const (
-	etxWeight  = 4 // of the old value, in a sum of 5
+	etxWeight  = 9 // of the old value, in a sum of 10
 	etxPenalty = 8 * ETXUnit
 	etxLimit   = 32 * ETXUnit
 )

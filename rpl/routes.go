@@ -13,6 +13,7 @@ type route struct {
 	expires  time.Time // zero: never
 	external bool
 	dirty    bool // to be announced to our own parent
+	rejected bool // our parent knows a newer sequence
 }
 
 // routes are the downward routes of a storing router or root.
@@ -42,8 +43,11 @@ func (t *routes) learn(now time.Time, c DODAGConfig, from netip.Addr, p netip.Pr
 		t.remove(p)
 		return withdrawn
 	}
-	if known && CompareSequence(tr.PathSequence, old.seq) == Older {
-		return stale
+	if known {
+		o := CompareSequence(tr.PathSequence, old.seq)
+		if o == Older || o == Equal && old.rejected {
+			return stale
+		}
 	}
 	r := &route{
 		next: from, seq: tr.PathSequence, lifetime: tr.PathLifetime, external: tr.External,

@@ -164,6 +164,7 @@ func (s *station) do(v Verdict) {
 	case Exit:
 		s.w.exits = append(s.w.exits, v.Packet)
 	case Drop:
+		debugDrop[v.Reason]++
 		self := global(s.i)
 		if e := v.AppendError(nil, self); e != nil {
 			s.w.errors++
