@@ -1,7 +1,6 @@
 package radius_test
 
 import (
-	"bufio"
 	"fmt"
 	"net"
 	"net/netip"
@@ -9,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -43,59 +43,71 @@ func freePort(t testing.TB) int {
 	return c.LocalAddr().(*net.UDPAddr).Port
 }
 
-// serve runs a foreign server until the test ends, and returns when it wrote
-// that it is ready.
-func serve(t testing.TB, ready string, cmd *exec.Cmd) {
+// serve runs a server until the test ends, and returns when it listens.
+func serve(t testing.TB, port int, cmd *exec.Cmd) (pid int) {
 	t.Helper()
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stderr = cmd.Stdout
+	var out tail
+	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	isReady := make(chan struct{})
-	ended := make(chan string)
-	go func() {
-		var last []string
-		for s := bufio.NewScanner(out); s.Scan(); {
-			last = append(last, s.Text())
-			last = last[max(0, len(last)-15):]
-			if strings.Contains(s.Text(), ready) && isReady != nil {
-				close(isReady)
-				isReady = nil
-			}
-		}
-		cmd.Wait()
-		ended <- strings.Join(last, "\n")
-	}()
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
 	t.Cleanup(func() {
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
-		case log := <-ended:
-			if t.Failed() {
-				t.Logf("%s said at last:\n%s", filepath.Base(cmd.Path), log)
-			}
+		case <-ended:
 		case <-time.After(5 * time.Second):
 			cmd.Process.Kill()
 			<-ended
 		}
+		if t.Failed() {
+			t.Logf("%s said at last:\n%s", filepath.Base(cmd.Path), &out)
+		}
 	})
-	select {
-	case <-isReady:
-	case log := <-ended:
-		go func() { ended <- log }()
-		t.Fatalf("%s ended:\n%s", filepath.Base(cmd.Path), log)
-	case <-time.After(readyIn):
-		t.Fatalf("%s is not ready in %v", filepath.Base(cmd.Path), readyIn)
+	for end := time.Now().Add(readyIn); !listening(port); {
+		select {
+		case <-ended:
+			t.Fatalf("%s ended:\n%s", filepath.Base(cmd.Path), &out)
+		case <-time.After(5 * time.Millisecond):
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s is not ready in %v", filepath.Base(cmd.Path), readyIn)
+		}
 	}
+	return cmd.Process.Pid
+}
+
+// listening reports whether some program has a UDP port of IPv4.
+func listening(port int) bool {
+	b, _ := os.ReadFile("/proc/self/net/udp")
+	return strings.Contains(string(b), fmt.Sprintf(":%04X 00000000:0000", port))
+}
+
+// tail keeps the last of what a program writes.
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (w *tail) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.b = append(w.b, b...)
+	w.b = w.b[max(0, len(w.b)-2000):]
+	return len(b), nil
+}
+
+func (w *tail) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return string(w.b)
 }
 
 // hostapd runs hostapd as a RADIUS server for EAP-PSK and EAP-TLS, with the
 // certificate "server" of ca.
-func hostapd(t testing.TB, ca *authority) netip.AddrPort {
+func hostapd(t testing.TB, ca *authority) (addr netip.AddrPort, pid int) {
 	bin := program(t, "hostapd", "hostapd")
 	ca.issue(t, "server")
 	dir := t.TempDir()
@@ -116,13 +128,13 @@ tls_flags=[ENABLE-TLSv1.3]
 radius_server_clients=%s
 radius_server_auth_port=%d
 `, file("users"), ca.file("ca.pem"), ca.file("server.pem"), ca.file("server.key"), file("clients"), port))
-	serve(t, "AP-ENABLED", exec.Command(bin, file("hostapd.conf")))
-	return netip.AddrPortFrom(loopback, uint16(port))
+	pid = serve(t, port, exec.Command(bin, file("hostapd.conf")))
+	return netip.AddrPortFrom(loopback, uint16(port)), pid
 }
 
 // freeRADIUS runs FreeRADIUS for EAP-TLS with the certificate "server" of ca,
 // and accounting.
-func freeRADIUS(t testing.TB, ca *authority) (auth, acct netip.AddrPort) {
+func freeRADIUS(t testing.TB, ca *authority) (auth, acct netip.AddrPort, pid int) {
 	bin := program(t, "freeradius", "freeradius")
 	ca.issue(t, "server")
 	dir := t.TempDir()
@@ -208,8 +220,8 @@ server default {
 `, dir, testSecret, ca.file("server.key"), ca.file("server.pem"), ca.file("ca.pem"), authPort, acctPort))
 	cmd := exec.Command(bin, "-f", "-l", "stdout", "-d", dir)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	serve(t, "Ready to process requests", cmd)
-	return netip.AddrPortFrom(loopback, uint16(authPort)), netip.AddrPortFrom(loopback, uint16(acctPort))
+	pid = serve(t, acctPort, cmd)
+	return netip.AddrPortFrom(loopback, uint16(authPort)), netip.AddrPortFrom(loopback, uint16(acctPort)), pid
 }
 
 // eapolTest runs eapol_test with a network block, and returns what it wrote.

@@ -50,12 +50,23 @@ func pskKey(t testing.TB, secret string) *psk.Key {
 // embedded is the EAP server of package eap: joe by EAP-PSK, everybody else by
 // EAP-TLS with the certificate "gateway" of ca.
 func embedded(t testing.TB, ca *authority) *eap.Local {
-	server, err := tls.NewServer(tls.ServerConfig{Options: tls.Options{
-		Certificate: ca.issue(t, "gateway"), Roots: []*x509.Certificate{ca.cert}, Rand: rand.Reader, Now: time.Now}})
+	l, err := embeddedWith(ca.issue(t, "gateway"), ca.cert)
 	if err != nil {
 		t.Fatal(err)
 	}
-	joe := pskKey(t, testKey)
+	return l
+}
+
+func embeddedWith(cert stdtls.Certificate, root *x509.Certificate) (*eap.Local, error) {
+	server, err := tls.NewServer(tls.ServerConfig{Options: tls.Options{
+		Certificate: cert, Roots: []*x509.Certificate{root}, Rand: rand.Reader, Now: time.Now}})
+	if err != nil {
+		return nil, err
+	}
+	joe, err := psk.NewKey([]byte(testKey))
+	if err != nil {
+		return nil, err
+	}
 	byPSK := &psk.Server{ID: "gateway", Rand: rand.Reader, Lookup: func(id string) *psk.Key {
 		if id == "joe" {
 			return joe
@@ -67,7 +78,7 @@ func embedded(t testing.TB, ca *authority) *eap.Local {
 			return []eap.ServerMethodFactory{byPSK}
 		}
 		return []eap.ServerMethodFactory{server}
-	}}
+	}}, nil
 }
 
 // keeping is a backend that keeps the keys it gave.
@@ -366,7 +377,8 @@ func (w *wiretap) dissect(t *testing.T, port uint16) {
 // Our peer authenticates by hostapd through our Client.
 func TestHostapd(t *testing.T) {
 	ca, other := newAuthority(t, "ca"), newAuthority(t, "ca")
-	g := startClient(t, radius.Upstream{Auth: hostapd(t, ca)})
+	addr, _ := hostapd(t, ca)
+	g := startClient(t, radius.Upstream{Auth: addr})
 	t.Run("PSK", func(t *testing.T) { g.succeeds(t, pskPeer(t, testKey)) })
 	t.Run("PSK, wrong key", func(t *testing.T) { g.fails(t, pskPeer(t, "fedcba9876543210")) })
 	testTLS(t, g, ca, other)
@@ -376,7 +388,7 @@ func TestHostapd(t *testing.T) {
 // the session.
 func TestFreeRADIUS(t *testing.T) {
 	ca, other := newAuthority(t, "ca"), newAuthority(t, "ca")
-	auth, acct := freeRADIUS(t, ca)
+	auth, acct, _ := freeRADIUS(t, ca)
 	g := startClient(t, radius.Upstream{Auth: auth, Acct: acct})
 	testTLS(t, g, ca, other)
 

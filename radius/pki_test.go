@@ -83,3 +83,18 @@ func write(t testing.TB, name, text string) {
 		t.Fatal(err)
 	}
 }
+
+// loadCertificate reads the certificate "gateway" and the root from an
+// authority's files.
+func loadCertificate(dir string) (cert stdtls.Certificate, root *x509.Certificate, err error) {
+	if cert, err = stdtls.LoadX509KeyPair(filepath.Join(dir, "gateway.pem"), filepath.Join(dir, "gateway.key")); err != nil {
+		return cert, nil, err
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
+	if err != nil {
+		return cert, nil, err
+	}
+	block, _ := pem.Decode(b)
+	root, err = x509.ParseCertificate(block.Bytes)
+	return cert, root, err
+}
