@@ -1,9 +1,9 @@
 package sim
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"slices"
 
 	"gatewayd/ieee802154"
@@ -22,21 +22,24 @@ type Audit struct {
 	Faults []string
 
 	w    *World
-	used map[nonce][sha256.Size]byte
+	used map[page]*[pageLen]uint32
 }
 
-// nonce is what makes a CCM* nonce under a key.
-type nonce struct {
+// page is a run of counters that a device may use once each with a key.
+type page struct {
 	mle     bool
 	network [16]byte
 	index   uint8
 	ext     ieee802154.ExtAddr
-	counter uint32
+	number  uint32 // of the first one, by pageLen
 }
+
+// pageLen is a compromise: most devices use few counters, some use millions.
+const pageLen = 256
 
 // Audit begins one.
 func (w *World) Audit() *Audit {
-	a := &Audit{w: w, used: map[nonce][sha256.Size]byte{}}
+	a := &Audit{w: w, used: map[page]*[pageLen]uint32{}}
 	w.Tap(a.see)
 	return a
 }
@@ -53,18 +56,18 @@ func (a *Audit) see(s medium.Sighting) {
 	}
 	// A kept address is what goes into the nonce; in an acknowledgment and
 	// behind a short address it is not in the frame.
-	x := nonce{network: n.Keys().NetworkKey(), ext: n.MAC().Ext()}
+	x := page{network: n.Keys().NetworkKey(), ext: n.MAC().Ext()}
 	if f.Src.Mode == ieee802154.AddrExtended {
 		x.ext = f.Src.Ext
 	}
 	switch {
 	case f.Secured && f.Security.KeyIDMode == ieee802154.KeyIDIndex:
-		x.index, x.counter = f.Security.KeyIndex, f.Security.Counter
-		a.note(n, x, withoutPhase(psdu, &f))
+		x.index = f.Security.KeyIndex
+		a.note(n, x, f.Security.Counter, withoutPhase(psdu, &f))
 	case !f.Secured && f.Type == ieee802154.FrameData:
 		if m, ok := mleMessage(&f); ok {
-			x.mle, x.index, x.counter = true, m[mleIndex], binary.LittleEndian.Uint32(m[mleCounter:])
-			a.note(n, x, m)
+			x.mle, x.index = true, m[mleIndex]
+			a.note(n, x, binary.LittleEndian.Uint32(m[mleCounter:]), m)
 		}
 	}
 }
@@ -107,17 +110,26 @@ func mleMessage(f *ieee802154.Frame) ([]byte, bool) {
 	return m, true
 }
 
-func (a *Audit) note(n *Node, x nonce, bytes []byte) {
+// note takes that bytes were sent under a counter. What was is remembered by its
+// checksum, in which two messages are hardly ever alike.
+func (a *Audit) note(n *Node, x page, counter uint32, bytes []byte) {
 	a.Secured++
-	sum := sha256.Sum256(bytes)
-	was, ok := a.used[x]
-	if ok && was != sum {
+	x.number = counter / pageLen
+	p := a.used[x]
+	if p == nil {
+		p = new([pageLen]uint32)
+		a.used[x] = p
+	}
+	sum := max(crc32.Checksum(bytes, castagnoli), 1) // 0: not used
+	if was := p[counter%pageLen]; was != 0 && was != sum {
 		layer := "link"
 		if x.mle {
 			layer = "MLE"
 		}
 		a.Faults = append(a.Faults, fmt.Sprintf("%v: node %s used %s counter %d of key %d as %v twice",
-			a.w.Now().Sub(Began), n.Name, layer, x.counter, x.index, x.ext))
+			a.w.Now().Sub(Began), n.Name, layer, counter, x.index, x.ext))
 	}
-	a.used[x] = sum
+	p[counter%pageLen] = sum
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -12,11 +12,15 @@ import (
 	"gatewayd/thread/mle"
 )
 
-// listeners makes a leader and sleepy children that listen in windows.
-func listeners(t *testing.T, seed uint64, periods []time.Duration, spinel bool) (w *sim.World, parent *sim.Node, children []*sim.Node) {
+// listeners makes a leader and sleepy children that listen in windows. change
+// makes their configurations others, the leader's first.
+func listeners(t *testing.T, seed uint64, periods []time.Duration, spinel bool, change ...func(i int, c *sim.Config)) (w *sim.World, parent *sim.Node, children []*sim.Node) {
 	t.Helper()
 	w = sim.New(seed, sim.Options{})
 	add := func(c sim.Config) *sim.Node {
+		for _, f := range change {
+			f(len(w.Nodes()), &c)
+		}
 		n := w.Add(c)
 		d, err := meshcop.NewRandom(w.Nodes()[0].Random(), meshcop.AllChannels(), meshcop.MaskOf(1<<15))
 		if err != nil {

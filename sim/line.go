@@ -37,7 +37,7 @@ const (
 func newLine(n *Node, rc rcp.Config) *Line {
 	l := &Line{n: n}
 	l.server = rcp.NewServer(rcp.ServerConfig{Config: rc, Send: l.fromRCP})
-	l.server.Start(n.w.Now())
+	l.server.Start(n.radioNow())
 	return l
 }
 
@@ -81,8 +81,14 @@ func (l *Line) Unplug(err error) {
 		return
 	}
 	l.cut(err)
+	l.restart(spinel.StatusResetPowerOn)
+}
+
+// restart starts the co-processor anew.
+func (l *Line) restart(why spinel.Status) {
 	l.hung = false
-	l.server.Restart(l.n.w.Now(), spinel.StatusResetPowerOn)
+	l.server.Restart(l.n.radioNow(), why)
+	l.n.touch()
 }
 
 // cut closes the line at the host's end.
@@ -95,8 +101,7 @@ func (l *Line) cut(err error) {
 
 // Crash resets the co-processor, which then says so.
 func (l *Line) Crash(why spinel.Status) {
-	l.hung = false
-	l.server.Restart(l.n.w.Now(), why)
+	l.restart(why)
 }
 
 // Hang makes the co-processor deaf and dumb towards its host until it is
@@ -146,5 +151,8 @@ func (l *Line) fromRCP(b []byte) {
 }
 
 func (l *Line) fromHost(b []byte) {
-	l.carry(&l.down, b, func(now time.Time, b []byte) { l.server.Receive(now, b) })
+	l.carry(&l.down, b, func(_ time.Time, b []byte) {
+		l.server.Receive(l.n.radioNow(), b)
+		l.n.touch()
+	})
 }

@@ -3,12 +3,14 @@ package sim
 import (
 	"bytes"
 	"encoding/binary"
+	"maps"
 	"time"
 
 	"gatewayd/ieee802154"
 	"gatewayd/ipv6"
 	"gatewayd/lowpan"
 	"gatewayd/radio/medium"
+	"gatewayd/thread/mle"
 )
 
 // Class is what a frame is for.
@@ -48,9 +50,13 @@ type Tally struct {
 // of all nodes.
 type Meter struct {
 	ByClass [Classes]Tally
+	// MLE are the frames of ClassMLE by message: InFragments are those of all
+	// messages that did not fit one.
+	MLE map[mle.Command]Tally
 
 	w     *World
-	begun map[fragments]Class
+	begun map[fragments]begun
+	last  mle.Command // of the frame that was classified last, if it is MLE
 }
 
 // fragments is a datagram that was sent in several frames: all hops have the
@@ -60,19 +66,40 @@ type fragments struct {
 	tag uint16
 }
 
+// begun is what the first fragment of a datagram was, when it was seen last.
+type begun struct {
+	class Class
+	at    time.Time
+}
+
+// Datagrams that many others followed are forgotten after a while.
+const (
+	mostBegun  = 1000
+	begunKnown = time.Minute
+)
+
 // Meter begins one.
 func (w *World) Meter() *Meter {
-	m := &Meter{w: w, begun: map[fragments]Class{}}
+	m := &Meter{w: w, MLE: map[mle.Command]Tally{}, begun: map[fragments]begun{}}
 	w.Tap(m.see)
 	return m
 }
 
 func (m *Meter) see(s medium.Sighting) {
-	t := &m.ByClass[m.classify(s)]
-	t.Frames++
-	t.Bytes += len(s.PSDU)
-	t.AirTime += medium.Airtime(len(s.PSDU))
+	m.last = InFragments
+	c := m.classify(s)
+	m.ByClass[c] = m.ByClass[c].with(s)
+	if c == ClassMLE {
+		m.MLE[m.last] = m.MLE[m.last].with(s)
+	}
 }
+
+func (t Tally) with(s medium.Sighting) Tally {
+	return Tally{t.Frames + 1, t.Bytes + len(s.PSDU), t.AirTime + medium.Airtime(len(s.PSDU))}
+}
+
+// InFragments stands for the command of an MLE message that is sent in pieces.
+const InFragments mle.Command = 254
 
 func (m *Meter) classify(s medium.Sighting) Class {
 	n := m.w.NodeAt(s.From)
@@ -128,7 +155,7 @@ func (m *Meter) datagram(n *Node, f *ieee802154.Frame) Class {
 		b = rest
 	}
 	if !lowpan.IsFrag(b) {
-		return portClass(n, b, src, dst, 0)
+		return m.portClass(n, b, src, dst, 0)
 	}
 	h, rest, err := lowpan.DecodeFrag(b)
 	if err != nil {
@@ -136,17 +163,26 @@ func (m *Meter) datagram(n *Node, f *ieee802154.Frame) Class {
 	}
 	id := fragments{src, h.Tag}
 	if lowpan.IsFrag1(b) {
-		c := portClass(n, rest, src, dst, int(h.Size))
-		m.begun[id] = c
+		c := m.portClass(n, rest, src, dst, int(h.Size))
+		m.note(id, c)
 		return c
 	}
 	if c, ok := m.begun[id]; ok {
-		return c
+		return c.class
 	}
 	return ClassOther
 }
 
-func portClass(n *Node, b []byte, src, dst ieee802154.Addr, size int) Class {
+// note remembers the first fragment of a datagram.
+func (m *Meter) note(id fragments, c Class) {
+	now := m.w.Now()
+	m.begun[id] = begun{c, now}
+	if len(m.begun) > mostBegun {
+		maps.DeleteFunc(m.begun, func(_ fragments, b begun) bool { return now.Sub(b.at) > begunKnown })
+	}
+}
+
+func (m *Meter) portClass(n *Node, b []byte, src, dst ieee802154.Addr, size int) Class {
 	const udp, ipInIP = 17, 41
 	packet, used, err := lowpan.Decompress(nil, b, src, dst, n.MLE().Contexts(), size)
 	if err != nil {
@@ -163,9 +199,36 @@ func portClass(n *Node, b []byte, src, dst ieee802154.Addr, size int) Class {
 	}
 	switch binary.BigEndian.Uint16(packet[off+2:]) {
 	case mlePort:
+		if size == 0 {
+			m.last = mleCommand(n, packet)
+		}
 		return ClassMLE
 	case tmfPort:
 		return ClassTMF
 	}
 	return ClassData
+}
+
+// mleCommand is what the node's MLE message in a datagram is.
+func mleCommand(n *Node, packet []byte) mle.Command {
+	h, body, err := ipv6.DecodeHeader(packet)
+	if err != nil {
+		return InFragments
+	}
+	_, payload, err := ipv6.DecodeUDP(body)
+	if err != nil {
+		return InFragments
+	}
+	p, err := mle.DecodePacket(payload)
+	if err != nil {
+		return InFragments
+	}
+	if p.Suite == mle.SuiteUnsecured {
+		return p.Plain.Command
+	}
+	m, err := p.Open(n.Keys().MLE(p.Header.Sequence), n.MAC().Ext(), h.Src, h.Dst)
+	if err != nil {
+		return InFragments
+	}
+	return m.Command
 }

@@ -45,6 +45,11 @@ type Config struct {
 	CommissionerChanged func(joining.CommissionerState, error)
 	MaxChildren         int
 	Power               int8 // of its radio, dBm
+	// Drift is by how many ppm its radio's crystal is fast. A node has its own
+	// time from that too, unless there is a Spinel link between them. Accuracy
+	// is what it says of itself, ppm.
+	Drift    float64
+	Accuracy uint8
 }
 
 // Place is where a node is, in metres.
@@ -67,6 +72,7 @@ type Node struct {
 	alive   bool
 	station *medium.Station
 	timer   *alarm.Timer
+	crystal *crystal   // of the radio; nil if it does not drift
 	radio   *rcp.Radio // without Spinel
 	line    *Line      // with
 }
@@ -82,12 +88,16 @@ func (w *World) Add(c Config) *Node {
 	if c.Place != nil {
 		n.station.Place(c.Place.X, c.Place.Y)
 	}
-	n.timer = w.clock.NewTimer(func() { n.Do(func() { n.Node.Advance(w.clock.Now()) }) })
+	n.timer = w.clock.NewTimer(func() { n.Do(func() { n.Node.Advance(n.now()) }) })
 	if n.cfg.EUI64 == (ieee802154.ExtAddr{}) {
 		binary.BigEndian.PutUint64(n.cfg.EUI64[:], 0x0200_0000_0000_0000|uint64(n.id))
 	}
 	rc := rcp.Config{Clock: &w.clock, Rand: n.rand(radioStream), Port: n.station, EUI64: n.cfg.EUI64,
-		Version: "simulated", Power: c.Power}
+		Version: "simulated", Power: c.Power, CSLAccuracy: c.Accuracy}
+	if c.Drift != 0 {
+		n.crystal = newCrystal(w, c.Drift)
+		rc.Clock, rc.Port = &n.crystal.clock, &port{Station: n.station, c: n.crystal}
+	}
 	if c.Spinel {
 		n.line = newLine(n, rc)
 	} else {
@@ -136,18 +146,41 @@ func (n *Node) Do(f func()) {
 	if !n.alive {
 		return
 	}
-	n.Node.Clock().Set(n.w.clock.Now())
+	n.Node.Clock().Set(n.now())
 	f()
 	n.touch()
 }
 
+// now is what the node's clock shows.
+func (n *Node) now() time.Time {
+	if n.line != nil {
+		return n.w.clock.Now()
+	}
+	return n.radioNow()
+}
+
+// radioNow is what its radio's clock shows.
+func (n *Node) radioNow() time.Time {
+	if n.crystal == nil {
+		return n.w.clock.Now()
+	}
+	return n.crystal.now()
+}
+
 // touch tells the time and waits for the node's next deadline.
 func (n *Node) touch() {
+	if n.crystal != nil {
+		n.crystal.touch()
+	}
 	if !n.alive {
 		return
 	}
-	n.Node.Clock().Set(n.w.clock.Now())
-	if at := n.Node.Deadline(); at.IsZero() {
+	n.Node.Clock().Set(n.now())
+	at := n.Node.Deadline()
+	if n.crystal != nil && n.line == nil && !at.IsZero() {
+		at = n.crystal.when(at)
+	}
+	if at.IsZero() {
 		n.timer.Stop()
 	} else if !n.timer.Running() || !n.timer.At().Equal(at) {
 		n.timer.StartAt(at)
@@ -158,12 +191,12 @@ func (n *Node) touch() {
 func (n *Node) Kill() {
 	n.alive = false
 	n.timer.Stop()
-	now := n.w.clock.Now()
 	if n.line != nil {
-		n.line.powerOff(now)
-		return
+		n.line.powerOff(n.radioNow())
+	} else {
+		n.radio.Reset(n.radioNow())
 	}
-	n.radio.Reset(now)
+	n.touch()
 }
 
 // Restart gives the node power, after taking it away if it has some. Its
@@ -174,7 +207,7 @@ func (n *Node) Restart() {
 	}
 	n.life++
 	n.alive = true
-	now := n.w.clock.Now()
+	now := n.now()
 	cfg := thread.Config{Rand: n.source(nodeStream), Store: &n.Store, Host: n.cfg.Host, Log: n.cfg.Log, MaxChildren: n.cfg.MaxChildren,
 		JoinerChanged: n.cfg.JoinerChanged, CommissionerChanged: n.cfg.CommissionerChanged}
 	switch n.cfg.Kind {

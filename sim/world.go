@@ -24,6 +24,7 @@ type Options struct {
 // World is everything there is. One goroutine owns it.
 type World struct {
 	clock alarm.Clock
+	began time.Time
 	seed  uint64
 	air   *medium.Air
 	nodes []*Node
@@ -35,7 +36,7 @@ func New(seed uint64, o Options) *World {
 	if o.Began.IsZero() {
 		o.Began = Began
 	}
-	w := &World{seed: seed}
+	w := &World{seed: seed, began: o.Began}
 	w.clock.Set(o.Began)
 	w.air = medium.New(medium.Config{
 		Clock: &w.clock, Rand: rand.New(rand.NewPCG(seed, 0)),

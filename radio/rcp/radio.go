@@ -36,6 +36,8 @@ type Config struct {
 	// AckWait is how long to wait for an acknowledgment in a medium without
 	// air time; 0 is 16 ms. On air the standard sets it.
 	AckWait time.Duration
+	// CSLAccuracy is how far off the clock may be, in ppm.
+	CSLAccuracy uint8
 	// CSLUncertain is how far from the time given a frame may leave, in 10 us.
 	CSLUncertain uint8
 }
@@ -97,6 +99,7 @@ func (r *Radio) Info() radio.Info {
 		Version:       r.cfg.Version,
 		RxSensitivity: sensitivity,
 		Channels:      allChannels,
+		CSLAccuracy:   r.cfg.CSLAccuracy,
 		CSLUncertain:  r.cfg.CSLUncertain,
 		CSLReceiver:   true,
 	}

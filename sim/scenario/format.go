@@ -48,7 +48,9 @@ type Group struct {
 	Stagger Duration `toml:"stagger"` // between one and the next
 	Power   int8     `toml:"power"`   // dBm
 	Spinel  bool     `toml:"spinel"`
-	Poll    Duration `toml:"poll"` // of sleepy ones
+	Poll    Duration `toml:"poll"`  // of sleepy ones
+	CSL     Duration `toml:"csl"`   // between the windows of those that listen in some
+	Drift   float64  `toml:"drift"` // ppm, up to which clocks are too fast or too slow
 
 	MaxChildren      int      `toml:"max-children"`
 	UpgradeThreshold int      `toml:"router-upgrade-threshold"`

@@ -10,6 +10,9 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"gatewayd/radio"
+	"gatewayd/sim"
 )
 
 // Parse reads a scenario; file is its name in errors. The error lists what is
@@ -97,6 +100,8 @@ const (
 	maxNodes    = 5000
 	maxDuration = 30 * 24 * time.Hour
 	maxPairs    = 10_000_000
+	maxDrift    = 250 // ppm: what a node can say of itself
+	maxCSL      = 0xffff * radio.CSLUnit
 )
 
 func (c *checker) check(s *Scenario) {
@@ -184,7 +189,13 @@ func (c *checker) group(i int, g *Group) {
 		g.DowngradeAbove < 0 || g.DowngradeAbove > 33 {
 		at("columns is not negative, max-children at most 511, router-upgrade-threshold at most 32, router-downgrade-threshold at most 33")
 	}
-	if poll := time.Duration(g.Poll); poll != 0 && (g.Kind != Kind(2) || poll < 10*time.Millisecond) {
+	if g.Drift < 0 || g.Drift > maxDrift {
+		at("drift: %v is not from 0 to %v ppm", g.Drift, maxDrift)
+	}
+	if csl := time.Duration(g.CSL); csl != 0 && (g.Kind != Kind(sim.SED) || csl < 10*time.Millisecond || csl > maxCSL || csl%radio.CSLUnit != 0) {
+		at("csl: it is for nodes of kind sed, a multiple of %v, from 10ms to %v", radio.CSLUnit, maxCSL)
+	}
+	if poll := time.Duration(g.Poll); poll != 0 && (g.Kind != Kind(sim.SED) || poll < 10*time.Millisecond) {
 		at("poll: it is for nodes of kind sed, and 10ms at least")
 	}
 }

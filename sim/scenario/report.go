@@ -1,8 +1,10 @@
 package scenario
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +27,7 @@ type Report struct {
 	Detached   []string       `json:"detached,omitempty"` // nodes
 	Pings      Pings          `json:"pings"`
 	Air        AirUse         `json:"air"`
+	Dropped    Dropped        `json:"dropped"`
 	Faults     []string       `json:"faults,omitempty"` // what must never be: reused frame counters
 	Unmet      []string       `json:"unmet,omitempty"`  // expectations
 }
@@ -49,11 +52,22 @@ type AirUse struct {
 	Bytes    int            `json:"bytes"`
 	AirTime  float64        `json:"air_time"` // seconds, of all channels together
 	Classes  map[string]Use `json:"classes"`
+	MLE      map[string]Use `json:"mle"`      // that class's messages
 	Overhead float64        `json:"overhead"` // part of the bytes, but acknowledgments, that is not data
 	Received uint64         `json:"received"`
 	Collided uint64         `json:"collided"`
 	Lost     uint64         `json:"lost"` // to noise and lossy links
 	Deaf     uint64         `json:"deaf"` // receiver off, or transmitting
+}
+
+// Dropped are frames that nodes gave up, and datagrams that they did not send or
+// send on, by the counters that they have at the end.
+type Dropped struct {
+	NotAcknowledged int `json:"not_acknowledged"` // frames, in all their tries
+	ChannelBusy     int `json:"channel_busy"`
+	QueueFull       int `json:"queue_full"` // datagrams
+	NoRoute         int `json:"no_route"`
+	Malformed       int `json:"malformed"`
 }
 
 // Use is a class's part of the air.
@@ -86,8 +100,21 @@ func (r *run) report(seed uint64) *Report {
 		p.Roles[role.String()]++
 	}
 	p.Partitions = len(partitions)
+	p.Dropped = r.dropped()
 	p.Unmet = r.s.Expect.unmet(p)
 	return p
+}
+
+func (r *run) dropped() (d Dropped) {
+	for _, n := range r.nodes {
+		m, f := &n.MAC().Counters, &n.Mesh().Counters
+		d.NotAcknowledged += int(m.TxDirectRetryExpired + m.TxIndirectRetryExpired)
+		d.ChannelBusy += int(m.TxErrBusyChannel)
+		d.QueueFull += int(f.Full)
+		d.NoRoute += int(f.Unreachable + f.NotForwarded)
+		d.Malformed += int(f.Malformed)
+	}
+	return d
 }
 
 func (p *pings) summary() Pings {
@@ -105,7 +132,7 @@ func (p *pings) summary() Pings {
 }
 
 func airUse(m *sim.Meter, st medium.Stats) AirUse {
-	a := AirUse{Classes: map[string]Use{}, Received: st.Received, Collided: st.Collided, Lost: st.Lost, Deaf: st.Deaf}
+	a := AirUse{Classes: map[string]Use{}, MLE: map[string]Use{}, Received: st.Received, Collided: st.Collided, Lost: st.Lost, Deaf: st.Deaf}
 	control, total := 0, 0
 	for i, t := range m.ByClass {
 		c := sim.Class(i)
@@ -119,6 +146,13 @@ func airUse(m *sim.Meter, st medium.Stats) AirUse {
 				control += t.Bytes
 			}
 		}
+	}
+	for c, t := range m.MLE {
+		name := c.String()
+		if c == sim.InFragments {
+			name = "in fragments"
+		}
+		a.MLE[name] = Use{t.Frames, t.Bytes}
 	}
 	if total > 0 {
 		a.Overhead = float64(control) / float64(total)
@@ -193,7 +227,17 @@ func (r *Report) Print(w io.Writer) error {
 		c := sim.Class(i).String()
 		line("", "%-6s %8d frames %10d bytes", c, a.Classes[c].Frames, a.Classes[c].Bytes)
 	}
+	messages := slices.SortedFunc(maps.Keys(a.MLE), func(x, y string) int {
+		return cmp.Or(cmp.Compare(a.MLE[y].Frames, a.MLE[x].Frames), cmp.Compare(x, y))
+	})
+	for i, c := range messages {
+		messages[i] = fmt.Sprintf("%s %d", c, a.MLE[c].Frames)
+	}
+	line("mle", "%s", strings.Join(messages, ", "))
 	line("receptions", "%d; lost to collisions %d, to noise and links %d, to receivers that were off %d", a.Received, a.Collided, a.Lost, a.Deaf)
+	d := r.Dropped
+	line("given up", "frames: %d not acknowledged, %d on a busy channel; datagrams: %d for a full queue, %d without a route, %d malformed",
+		d.NotAcknowledged, d.ChannelBusy, d.QueueFull, d.NoRoute, d.Malformed)
 	if len(r.Detached) > 0 {
 		line("detached", "%s", strings.Join(r.Detached, " "))
 	}

@@ -4,24 +4,34 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"time"
 
 	"gatewayd/sim"
+	"gatewayd/thread"
 	"gatewayd/thread/ip"
 	"gatewayd/thread/meshcop"
+	"gatewayd/thread/mle"
 )
 
 // Options are what a run may do besides running.
 type Options struct {
 	Capture io.Writer // gets every frame; nil for none
+	// Log, if not nil, is told what nodes log, by their names, and the time
+	// since the start.
+	Log func(at time.Duration, node string, e thread.Event)
+	// Look, if not nil, is called once a minute of the mesh's time.
+	Look func(at time.Duration)
 }
 
 // run is a scenario being lived.
 type run struct {
 	s      *Scenario
+	o      Options
 	w      *sim.World
 	rand   *rand.Rand // of placement and traffic
+	drift  *rand.Rand // of clocks
 	nodes  []*sim.Node
 	groups []*Group // of each node
 	names  []string
@@ -43,7 +53,7 @@ type hearing struct{ rssi, loss float64 }
 // writing the capture; a scenario that does not go as expected is none, see
 // Report.Unmet.
 func Run(ctx context.Context, s *Scenario, seed uint64, o Options) (*Report, error) {
-	r := &run{s: s, rand: rand.New(rand.NewPCG(seed, 1)), cuts: map[[2]int]hearing{}}
+	r := &run{s: s, o: o, rand: rand.New(rand.NewPCG(seed, 1)), drift: rand.New(rand.NewPCG(seed, 2)), cuts: map[[2]int]hearing{}}
 	a := s.Air
 	r.w = sim.New(seed, sim.Options{Ideal: a.Ideal, Noise: a.Noise, Exponent: a.Exponent, Shadowing: a.Shadowing})
 	failed := func() error { return nil }
@@ -65,11 +75,22 @@ func Run(ctx context.Context, s *Scenario, seed uint64, o Options) (*Report, err
 		}
 		r.w.Run(min(slice, end.Sub(r.w.Now())))
 		r.watch.look()
+		if o.Look != nil && r.at()%time.Minute == 0 {
+			o.Look(r.at())
+		}
 	}
 	if err := failed(); err != nil {
 		return nil, fmt.Errorf("scenario: writing the capture: %w", err)
 	}
 	return r.report(seed), nil
+}
+
+// logger is where a node's events go.
+func (r *run) logger(name string) func(thread.Event) {
+	if r.o.Log == nil {
+		return nil
+	}
+	return func(e thread.Event) { r.o.Log(r.at(), name, e) }
 }
 
 func (r *run) at() time.Duration { return r.w.Now().Sub(sim.Began) }
@@ -80,7 +101,8 @@ func (r *run) build() error {
 		g := &r.s.Nodes[i]
 		for j, name := range g.names() {
 			r.nodes = append(r.nodes, r.w.Add(sim.Config{Name: name, Kind: sim.Kind(g.Kind), Place: g.place(j, r.rand),
-				Spinel: g.Spinel, Power: g.Power, MaxChildren: g.MaxChildren}))
+				Spinel: g.Spinel, Power: g.Power, MaxChildren: g.MaxChildren, Log: r.logger(name),
+				Drift: g.Drift * (2*r.drift.Float64() - 1), Accuracy: uint8(math.Ceil(g.Drift))}))
 			r.groups = append(r.groups, g)
 			r.names = append(r.names, name)
 		}
@@ -175,6 +197,9 @@ func (r *run) start(i int) {
 		err := n.Start()
 		if err == nil && g.Poll > 0 {
 			err = n.MLE().SetPollPeriod(time.Duration(g.Poll))
+		}
+		if err == nil && g.CSL > 0 {
+			err = n.MLE().SetCSL(mle.CSLTuning{Period: time.Duration(g.CSL)})
 		}
 		if err != nil {
 			r.faults = append(r.faults, fmt.Sprintf("%v: node %s: %v", r.at(), n.Name, err))

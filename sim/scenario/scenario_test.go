@@ -35,6 +35,9 @@ func TestParseErrors(t *testing.T) {
 		{"no name", good + "[[nodes]]\n", []string{"f:5: name: give one"}},
 		{"grid without spacing", good + "placement = \"grid\"\n", []string{"f:2: spacing: "}},
 		{"places for others", good + "at = [[0.0, 1.0]]\n", []string{"f:2: at: 1 places for 2 nodes"}},
+		{"drift", good + "drift = 300.0\n", []string{"f:2: drift: 300 is not from 0 to 250 ppm"}},
+		{"windows of a router", good + "csl = \"500ms\"\n", []string{"f:2: csl: it is for nodes of kind sed"}},
+		{"windows at odd times", good + "kind = \"sed\"\ncsl = \"100.1ms\"\n", []string{"f:2: csl: it is for nodes of kind sed, a multiple of 160µs"}},
 		{"poll of a router", good + "poll = \"1s\"\n", []string{"f:2: poll: "}},
 		{"link to nobody", good + "\n[[links]]\nfrom = [\"a1\"]\nto = [\"b*\"]\n", []string{`f:6: to: there is no node "b*"`}},
 		{"bad pattern", good + "[[links]]\nfrom = [\"[\"]\nto = [\"a1\"]\n", []string{`f:5: from: "[" is no pattern`}},
@@ -155,7 +158,7 @@ func TestSameSeedSameReport(t *testing.T) {
 	if !a.Passed() {
 		t.Errorf("%v %v", a.Unmet, a.Faults)
 	}
-	if a.Nodes != 10 || a.routers() != 4 || a.Roles["child"] != 6 || a.Pings.Sent < 400 {
+	if a.Nodes != 12 || a.routers() != 4 || a.Roles["child"] != 8 || a.Pings.Sent < 400 {
 		t.Errorf("%+v", a)
 	}
 
