@@ -32,11 +32,12 @@ type recorded struct {
 	idS, idP     string
 	randS, randP string
 	packets      []string
-	msk          string
+	msk          string // "" where it was not recorded
 }
 
 // The first is a unit test of FreeRADIUS, computed with hostapd's code. The
-// other was recorded: OpenPANA's client, over PANA, with hostapd's server.
+// others were recorded over PANA: OpenPANA's client with hostapd's server, and
+// two clients with CPANA's server, which has no name.
 var recordings = []recorded{{
 	name:  "FreeRADIUS",
 	psk:   []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
@@ -76,6 +77,58 @@ var recordings = []recorded{{
 	},
 	msk: `2eb3e34f5f45f962d442c9eb5511295165359be155598b61866013fc3b39c9cd
 		      f51531f62b108945a89791e6a516d61402e3bba40a849b1ad943780bdea7dc60`,
+}, {
+	name:  "CPANA with itself",
+	psk:   []byte("passwordpassword"),
+	idS:   "",
+	idP:   "user",
+	randS: "1101a81bfc13040ff60c735c4998273a",
+	randP: "852b79eaed2f7b3b77ac2d9b5ddec776",
+	packets: []string{
+		`017100162f001101a81bfc13040ff60c735c4998273a`,
+		`0271003a2f401101a81bfc13040ff60c735c4998273a852b79eaed2f7b3b77ac2d9b5ddec776
+		 898b3e107ee199f8424c1f5546f3b9e775736572`,
+		`0172003b2f801101a81bfc13040ff60c735c4998273a1405c5121bdd11bcadc2cb08f2c588a8
+		 000000002de0d97d83e97711c36637ba918b70e56d`,
+		`0272002b2fc01101a81bfc13040ff60c735c4998273a00000001c0fd8fb0a4bc19775ba05cd393f0821866`,
+		`03720004`,
+	},
+}, {
+	name:  "CPANA with itself, again",
+	psk:   []byte("passwordpassword"),
+	idS:   "",
+	idP:   "user",
+	randS: "8158aa958966839edacc403f9079fbe6",
+	randP: "3560f095e114e4253d3b383fc9ca40ff",
+	packets: []string{
+		`01b600162f008158aa958966839edacc403f9079fbe6`,
+		`02b6003a2f408158aa958966839edacc403f9079fbe63560f095e114e4253d3b383fc9ca40ff
+		 89f685c637e5cc88060e6592f880a68775736572`,
+		`01b7003b2f808158aa958966839edacc403f9079fbe6f8d24ce8f9578076c9ba5a83f288b147
+		 000000001315c56c5f0165a28f819ad314d473188f`,
+		`02b7002b2fc08158aa958966839edacc403f9079fbe60000000131bc93e319178fa7a1f1cd39ec5cc14222`,
+		`03b70004`,
+	},
+	msk: `6033c687be41f1532edff56bda96629ac15a1349cb0ccee70a5acb30990c1aed
+		43ef94945f9a9548fa0fc1e966322bfaf257309178e52c62d1fd04422756d75b`,
+}, {
+	name:  "OpenPANA with CPANA",
+	psk:   []byte("passwordpassword"),
+	idS:   "",
+	idP:   "user",
+	randS: "aa5cda466cf7acad83222a432c2125ef",
+	randP: "21f09406f153533e779c1828bb084f32",
+	packets: []string{
+		`015900162f00aa5cda466cf7acad83222a432c2125ef`,
+		`0259003a2f40aa5cda466cf7acad83222a432c2125ef21f09406f153533e779c1828bb084f32
+		 33cbf4d7a79076323eb1079e6eaeca9975736572`,
+		`015a003b2f80aa5cda466cf7acad83222a432c2125ef46c5519c2819b14781ad20020e13c3ce
+		 000000005facca6338465fe30cd19a6c45c9917a84`,
+		`025a002b2fc0aa5cda466cf7acad83222a432c2125ef000000010367c59eb5b0fd52beeade3de43e41f429`,
+		`035a0004`,
+	},
+	msk: `982b18a64a2e4b9559413ca222d631f025a921a3f9d3b3d61d94282d9b21f9cc
+	      f388e7a39c752369b772906e1c2d2d756f6c84252d9856a7a2f6a6b2f2497ba9`,
 }}
 
 // exchange checks that both sides say what was recorded.
@@ -110,7 +163,7 @@ func (r recorded) exchange(t *testing.T) {
 		}
 	}
 	for _, got := range []eap.Result{sr, pr} {
-		if got.Outcome != eap.Success || !bytes.Equal(got.MSK, unhex(t, r.msk)) || len(got.EMSK) != 64 ||
+		if got.Outcome != eap.Success || r.msk != "" && !bytes.Equal(got.MSK, unhex(t, r.msk)) || len(got.EMSK) != 64 ||
 			!bytes.Equal(got.SessionID, append(append([]byte{0x2f}, unhex(t, r.randP)...), unhex(t, r.randS)...)) {
 			t.Errorf("%+v", got)
 		}
