@@ -32,6 +32,7 @@ func run(quick bool) error {
 	}
 	t := newTable(s)
 	t.micro()
+	t.eap()
 	if err := t.hosts(); err != nil {
 		fmt.Fprintf(os.Stderr, "\n*** SKIPPED: everything that takes a radio: %v ***\n\n", err)
 	}
