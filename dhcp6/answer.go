@@ -358,10 +358,7 @@ func (s *Server) room(q *query, a netip.Addr) error {
 	case s.leases.clients[string(q.duid)] >= perClient:
 		return ErrTooMany
 	case len(s.leases.byAddr) >= s.cfg.MaxLeases && s.leases.byAddr[a] == nil:
-		s.expire()
-		if len(s.leases.byAddr) >= s.cfg.MaxLeases {
-			return ErrFull
-		}
+		return ErrFull
 	}
 	return nil
 }
