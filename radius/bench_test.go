@@ -97,7 +97,7 @@ func BenchmarkAuthentication(b *testing.B) {
 		limit int
 	}{
 		{"gatewayd", gatewaydServer, true, 1 << 30},
-		{"hostapd", hostapd, true, 900},
+		{"hostapd", func(t testing.TB, ca *authority) (netip.AddrPort, int) { return hostapd(t, ca) }, true, 900},
 		{"FreeRADIUS", func(t testing.TB, ca *authority) (netip.AddrPort, int) {
 			auth, _, pid := freeRADIUS(t, ca)
 			return auth, pid

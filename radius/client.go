@@ -172,9 +172,20 @@ func fill(r io.Reader, b []byte) {
 func (c *Client) Alive() []ServerState {
 	var out []ServerState
 	for _, e := range slices.Concat(c.auth, c.acct) {
-		out = append(out, ServerState{Name: e.name, Service: e.service, Addr: e.addr, Alive: !e.dead, Outstanding: e.used})
+		out = append(out, e.state())
 	}
 	return out
+}
+
+// Test asks every server for its status, once (RFC 5997), and calls done for
+// each with how long the answer took, or with ErrNoAnswer and why. A server
+// may answer requests and know nothing of Status-Server.
+func (c *Client) Test(done func(s ServerState, took time.Duration, err error)) {
+	for _, e := range slices.Concat(c.auth, c.acct) {
+		e.askStatus(func(x *exchange, _ Packet, err error) {
+			done(e.state(), c.cfg.Clock.Now().Sub(x.began), err)
+		})
+	}
 }
 
 // ServerState is what a Client believes about a server.

@@ -619,6 +619,34 @@ func TestEndlessServer(t *testing.T) {
 	}
 }
 
+// Test asks every server, also those that are not in use.
+func TestTest(t *testing.T) {
+	r := newRig(t, nil)
+	var got []string
+	r.c.Test(func(s ServerState, took time.Duration, err error) {
+		got = append(got, fmt.Sprintf("%s %s %v %v", s.Name, s.Service, took.Round(time.Second), err))
+	})
+	if len(r.sent) != 4 {
+		t.Fatalf("%d requests", len(r.sent))
+	}
+	r.run(time.Second)
+	r.reply(r.sent[3], AccountingResponse)
+	b := Packet{Code: AccessAccept, ID: r.sent[1].packet.ID}.AppendResponse(nil, Secret("other"), r.sent[1].packet.Authenticator)
+	r.c.Receive(0, serverB, b)
+	r.run(time.Minute)
+	want := []string{
+		"b accounting 1s <nil>",
+		"a authentication 2s radius: no server answered",
+		"b authentication 2s radius: no server answered; the last answer was discarded: " + ErrAuthenticator.Error(),
+		"a accounting 2s radius: no server answered",
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) || len(r.events) != 0 {
+		t.Errorf("%q, want %q; events %q", got, want, r.events)
+	}
+}
+
 func TestClientConfig(t *testing.T) {
 	good := Upstream{Auth: serverA, Secret: Secret("x")}
 	for name, cfg := range map[string]ClientConfig{

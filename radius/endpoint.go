@@ -129,9 +129,17 @@ func (e *endpoint) probeDue() {
 		return
 	}
 	e.scheduleProbe()
+	e.askStatus(func(*exchange, Packet, error) {})
+}
+
+func (e *endpoint) askStatus(done func(*exchange, Packet, error)) {
 	var as Attributes
 	e.c.nas(&as)
 	e.c.Counters.Probes++
-	x := &exchange{c: e.c, code: StatusServer, attrs: as, only: e, tries: 1, done: func(*exchange, Packet, error) {}}
+	x := &exchange{c: e.c, code: StatusServer, attrs: as, only: e, tries: 1, done: done}
 	x.start()
+}
+
+func (e *endpoint) state() ServerState {
+	return ServerState{Name: e.name, Service: e.service, Addr: e.addr, Alive: !e.dead, Outstanding: e.used}
 }

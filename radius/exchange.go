@@ -150,7 +150,7 @@ func (x *exchange) due() {
 	if next == nil {
 		x.c.Counters.Unanswered++
 		err := ErrNoAnswer
-		if x.only != nil {
+		if x.only != nil && x.code != StatusServer {
 			err = ErrServerLost
 		}
 		if x.bad != nil {

@@ -79,10 +79,11 @@ func serve(t testing.TB, port int, cmd *exec.Cmd) (pid int) {
 	return cmd.Process.Pid
 }
 
-// listening reports whether some program has a UDP port of IPv4.
+// listening reports whether some program has a UDP port.
 func listening(port int) bool {
-	b, _ := os.ReadFile("/proc/self/net/udp")
-	return strings.Contains(string(b), fmt.Sprintf(":%04X 00000000:0000", port))
+	v4, _ := os.ReadFile("/proc/self/net/udp")
+	v6, _ := os.ReadFile("/proc/self/net/udp6")
+	return strings.Contains(string(append(v4, v6...)), fmt.Sprintf(":%04X 00000000", port))
 }
 
 // tail keeps the last of what a program writes.
@@ -106,15 +107,21 @@ func (w *tail) String() string {
 }
 
 // hostapd runs hostapd as a RADIUS server for EAP-PSK and EAP-TLS, with the
-// certificate "server" of ca.
-func hostapd(t testing.TB, ca *authority) (addr netip.AddrPort, pid int) {
+// certificate "server" of ca, at 127.0.0.1 or the address given.
+func hostapd(t testing.TB, ca *authority, at ...string) (addr netip.AddrPort, pid int) {
 	bin := program(t, "hostapd", "hostapd")
 	ca.issue(t, "server")
 	dir := t.TempDir()
 	port := freePort(t)
 	file := func(name string) string { return filepath.Join(dir, name) }
 	write(t, file("users"), fmt.Sprintf("\"joe\" PSK %x\n\"tls\" TLS\n", testKey))
-	write(t, file("clients"), "127.0.0.1 "+testSecret+"\n")
+	ip := loopback
+	v6 := ""
+	if len(at) > 0 {
+		ip = netip.MustParseAddr(at[0])
+		v6 = "radius_server_ipv6=1\n"
+	}
+	write(t, file("clients"), ip.String()+" "+testSecret+"\n")
 	write(t, file("hostapd.conf"), fmt.Sprintf(`
 interface=radius
 driver=none
@@ -127,9 +134,9 @@ private_key=%s
 tls_flags=[ENABLE-TLSv1.3]
 radius_server_clients=%s
 radius_server_auth_port=%d
-`, file("users"), ca.file("ca.pem"), ca.file("server.pem"), ca.file("server.key"), file("clients"), port))
+`+v6, file("users"), ca.file("ca.pem"), ca.file("server.pem"), ca.file("server.key"), file("clients"), port))
 	pid = serve(t, port, exec.Command(bin, file("hostapd.conf")))
-	return netip.AddrPortFrom(loopback, uint16(port)), pid
+	return netip.AddrPortFrom(ip, uint16(port)), pid
 }
 
 // freeRADIUS runs FreeRADIUS for EAP-TLS with the certificate "server" of ca,

@@ -23,9 +23,11 @@ import (
 
 // Options say where the sockets are and who owns the machine.
 type Options struct {
-	// Listen are the addresses of sockets 0, 1, and so on: a server's. A
-	// client's sockets need none: they open when they are first sent from,
-	// with ports of the system's choice.
+	// Listen are the addresses of sockets 0, 1, and so on: a server's. On a
+	// host of several addresses, list each: what is sent from a socket for all
+	// has the address that the route chooses, and a client that asked another
+	// one does not take it. A client's sockets need none: they open when they
+	// are first sent from, with ports of the system's choice.
 	Listen []netip.AddrPort
 	// Source is the address that sockets of a client are bound to, for
 	// servers of its family; default: the system's choice.
