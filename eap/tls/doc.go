@@ -10,7 +10,11 @@
 //
 // The handshake is crypto/tls's and runs in a coroutine that gives way where
 // it wants to read. No goroutine runs by itself; one is parked per handshake
-// under way, until it ended or was closed.
+// under way, until it ended or was closed. Whoever limits the number of
+// conversations limits both; TestMemory says how much one may
+// hold.
+//
+// Sessions are resumed by tickets only, in TLS 1.2 as well as in 1.3.
 //
 // Limits, each refused with its own reason: TLS below 1.2; a peer that does
 // TLS 1.2 without the extended master secret (RFC 7627), as crypto/tls

@@ -137,7 +137,11 @@ func (m *peerMethod) Next(p eap.Packet) eap.PeerStep {
 	case !done:
 		return m.answer([]byte{0})
 	case len(message) > 0:
-		m.send.load(m.tls.step(message))
+		out := m.tls.step(message)
+		if why := m.tls.err; why != nil && len(out) == 0 && !errors.Is(explain(why), ErrAlert) {
+			return abort(explain(why)) // there is no way to tell the server
+		}
+		m.send.load(out)
 	default:
 		m.send.load(nil)
 	}

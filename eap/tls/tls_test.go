@@ -167,6 +167,10 @@ d9bf94e209a4b8ff3a459453eb8ad4a54697bba03985f3fb1387830004130500ff01000087000b00
 	hello12 = `16030100830100007f030368ab5a0bbc3d51909cfe0e9269428c9e767ef8c9501a9df0bc0a81ce86d2a114000004c02b00ff0100
 0052000b000403000102000a000c000a001d0017001e00190018002300000016000000170000000d002a002804030503060308070808080908
 0a080b080408050806040105010601030303010302040205020602`
+	// the same, with "Options = -ExtendedMasterSecret" in its configuration
+	helloNoEMS = `160301007f0100007b0303d5fdd87090603b7b3c6b4f5b5089829151f3fa189fa0cd9a91a819491e45e667000004c02b00ff0100
+004e000b000403000102000a000c000a001d0017001e001900180023000000160000000d002a002804030503060308070808080908
+0a080b080408050806040105010601030303010302040205020602`
 )
 
 func unhex(tb testing.TB, s string) []byte {
@@ -181,7 +185,6 @@ func unhex(tb testing.TB, s string) []byte {
 // What crypto/tls cannot do is refused with that reason, and by the alert
 // handshake_failure (40) or protocol_version (70).
 func TestLimits(t *testing.T) {
-	withoutEMS := bytes.Replace(unhex(t, hello12), []byte{0, 23, 0, 0}, []byte{0xfa, 0xfa, 0, 0}, 1)
 	old := bytes.Replace(unhex(t, hello12), []byte{3, 3, 0x68}, []byte{3, 2, 0x68}, 1)
 	tests := []struct {
 		name  string
@@ -191,7 +194,7 @@ func TestLimits(t *testing.T) {
 	}{
 		{"CCM_8 only", unhex(t, helloCCM8), ErrCCMOnly, 40},
 		{"CCM_8 only, TLS 1.3", unhex(t, helloCCM8of13), ErrCCMOnly, 40},
-		{"no extended master secret", withoutEMS, ErrNoEMS, 40},
+		{"no extended master secret", unhex(t, helloNoEMS), ErrNoEMS, 40},
 		{"TLS 1.1", old, ErrHandshake, 70},
 	}
 	for _, tt := range tests {
@@ -407,4 +410,39 @@ func TestCloseLeavesNothing(t *testing.T) {
 func parked() int {
 	b := make([]byte, 1<<20)
 	return strings.Count(string(b[:runtime.Stack(b, true)]), "eap/tls.(*engine).Read(")
+}
+
+// A peer that stops anywhere in the handshake, or sends as much as is taken,
+// holds a bounded amount of memory.
+func TestMemory(t *testing.T) {
+	const limit = 160 << 10 // one message in full, and crypto/tls
+	s := newSetup(t, 0)
+	var held []*eap.Server
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse
+	}
+	before := heap()
+	for range 50 {
+		e := begin(t, s)
+		r := e.Receive(response(2, append([]byte{0}, unhex(t, hello12)...)...))
+		fragment := append([]byte{flagMore}, make([]byte, 1400)...)
+		for id := uint8(3); r.Packet != nil; id++ { // until it is refused or nothing more is taken
+			if r = e.Receive(response(id, fragment...)); r.Outcome != eap.Continue {
+				t.Fatalf("after %d fragments: %v", id-2, r.Reason)
+			}
+			if id == 3+45 {
+				break
+			}
+		}
+		held = append(held, e)
+	}
+	if per := (heap() - before) / uint64(len(held)); per > limit {
+		t.Errorf("%d octets held by each conversation, more than %d", per, limit)
+	} else {
+		t.Logf("%d octets held by each conversation", per)
+	}
+	runtime.KeepAlive(held)
 }

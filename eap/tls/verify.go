@@ -76,8 +76,8 @@ type Options struct {
 	Revocation Revocation
 	// MinVersion and MaxVersion are of crypto/tls; 0: TLS 1.2 and 1.3.
 	MinVersion, MaxVersion uint16
-	// Curves are the key exchanges, the preferred one first; nil: X25519,
-	// P-256 and P-384. The hybrid ones with ML-KEM, which crypto/tls would
+	// Curves are the key exchanges, the preferred one first; nil: P-256,
+	// X25519 and P-384. The hybrid ones with ML-KEM, which crypto/tls would
 	// prefer, make a handshake 2.3 KB longer: that is much on a slow link.
 	Curves []stdtls.CurveID
 	// Rand gives random numbers, Now the time of day.
@@ -96,7 +96,7 @@ func (o *Options) base() (*stdtls.Config, error) {
 		Time:             o.Now,
 	}
 	if cfg.CurvePreferences == nil {
-		cfg.CurvePreferences = []stdtls.CurveID{stdtls.X25519, stdtls.CurveP256, stdtls.CurveP384}
+		cfg.CurvePreferences = []stdtls.CurveID{stdtls.CurveP256, stdtls.X25519, stdtls.CurveP384}
 	}
 	switch {
 	case len(o.Certificate.Certificate) == 0 || o.Certificate.PrivateKey == nil:
