@@ -146,7 +146,8 @@ func TestOpenSSLKeys(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer m.Close()
-				e = m.(*serverMethod).tls
+				e = newServer(m.(*serverMethod).cfg)
+				defer e.close()
 			} else {
 				e = newClient(peer.base)
 				defer e.close()

@@ -117,6 +117,17 @@ func refused(t *testing.T, c talk, server error, says string, peer error, hears 
 	}
 }
 
+// There is mutual authentication only.
+func TestNoCertificate(t *testing.T) {
+	for _, v := range versions {
+		server, peer := newSetup(t, v.id).sides(t)
+		peer.base.GetClientCertificate = func(*stdtls.CertificateRequestInfo) (*stdtls.Certificate, error) {
+			return new(stdtls.Certificate), nil
+		}
+		refused(t, run(t, server, peer, 0), ErrHandshake, "client didn't provide a certificate", ErrAlert, "")
+	}
+}
+
 // A list past its time, or none, can be put up with.
 func TestLenient(t *testing.T) {
 	for _, change := range []func(*setup){

@@ -116,7 +116,7 @@ func (s *Server) start(ctx eap.ServerContext, allow func(*x509.Certificate) erro
 		return nil
 	}
 	s.resumable(cfg)
-	m.tls = newServer(cfg)
+	m.cfg = cfg
 	return m, nil
 }
 
@@ -173,7 +173,8 @@ func limits(h *stdtls.ClientHelloInfo, cfg *stdtls.Config) error {
 }
 
 type serverMethod struct {
-	tls  *engine
+	cfg  *stdtls.Config
+	tls  *engine // nil before the first message
 	send sender
 	recv receiver
 	// refusal is why the handshake is bound to fail, if it is known better
@@ -207,6 +208,9 @@ func (m *serverMethod) Next(p eap.Packet, _ uint8) eap.ServerStep {
 	case len(message) == 0:
 		return m.fail(ErrUnfinished)
 	}
+	if m.tls == nil {
+		m.tls = newServer(m.cfg)
+	}
 	out := m.tls.step(message)
 	if m.over = m.tls.finished || m.tls.err != nil; m.over && len(out) == 0 {
 		return m.end()
@@ -239,4 +243,8 @@ func (m *serverMethod) fail(why error) eap.ServerStep {
 	return eap.ServerStep{Outcome: eap.Failure, Reason: why}
 }
 
-func (m *serverMethod) Close() { m.tls.close() }
+func (m *serverMethod) Close() {
+	if m.tls != nil {
+		m.tls.close()
+	}
+}
