@@ -2,13 +2,16 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"time"
 
+	"gatewayd/gateway"
 	"gatewayd/ipv6"
 	"gatewayd/thread"
 	"gatewayd/thread/ip"
+	"gatewayd/wpan"
 )
 
 // Limits and defaults of a ping.
@@ -76,24 +79,42 @@ func (s *Server) ping(w http.ResponseWriter, r *http.Request) (any, error) {
 		}
 	}
 	p.Done = func(sent, received int) { done <- PingLine{Done: true, Sent: sent, Received: received} }
-	var failed error
-	err = s.gw.Do(r.Context(), func(n *thread.Node) {
-		if _, ok := n.IP().SourceFor(p.Dst); !ok {
-			failed = conflict("this gateway has no address to reach "+in.Address+" from", "it is "+n.MLE().Role().String()+": see `gatewayd status`")
-		} else if !n.IP().Ping(p) {
-			failed = &Error{Code: http.StatusTooManyRequests, Text: "too many pings are under way"}
-		}
-	})
-	if err == nil {
-		err = failed
-	}
+	stop, err := s.startPing(r.Context(), in.Address, p)
 	if err != nil {
 		return nil, err
 	}
 	// However this ends, the series does too.
-	defer s.gw.Do(context.WithoutCancel(r.Context()), func(*thread.Node) { p.Stop() })
+	defer stop()
 	s.pingLines(r.Context(), newStream(w), lines, done)
 	return nil, nil
+}
+
+// startPing starts a series on the node of either kind of network, and returns
+// what stops it.
+func (s *Server) startPing(ctx context.Context, to string, p *ip.Ping) (stop func(), err error) {
+	busy := &Error{Code: http.StatusTooManyRequests, Text: "too many pings are under way"}
+	var failed error
+	err = s.gw.Do(ctx, func(n *thread.Node) {
+		if _, ok := n.IP().SourceFor(p.Dst); !ok {
+			failed = conflict("this gateway has no address to reach "+to+" from", "it is "+n.MLE().Role().String()+": see `gatewayd status`")
+		} else if !n.IP().Ping(p) {
+			failed = busy
+		}
+	})
+	stop = func() { _ = s.gw.Do(context.WithoutCancel(ctx), func(*thread.Node) { p.Stop() }) }
+	if errors.Is(err, gateway.ErrMode) {
+		q := &wpan.Ping{Dst: p.Dst, Size: p.Size, Count: p.Count, Interval: p.Interval, Timeout: p.Timeout, HopLimit: p.HopLimit,
+			Reply: func(a wpan.Reply) { p.Reply(ip.Reply(a)) }, Done: p.Done}
+		err = s.gw.DoLowpan(ctx, func(l *gateway.Lowpan) {
+			if _, ok := l.Node.SourceFor(p.Dst); !ok {
+				failed = conflict("this gateway has no address to reach "+to+" from", "its radio is not there: see `gatewayd status`")
+			} else if !l.Node.Ping(q) {
+				failed = busy
+			}
+		})
+		stop = func() { _ = s.gw.DoLowpan(context.WithoutCancel(ctx), func(*gateway.Lowpan) { q.Stop() }) }
+	}
+	return stop, errors.Join(err, failed)
 }
 
 func (s *Server) pingLines(ctx context.Context, out *stream, lines, done <-chan PingLine) {

@@ -61,6 +61,7 @@ func NewServer(gw *gateway.Gateway, cfg ServerConfig) *Server {
 	s.handle("GET /events", s.events)
 	s.handle("POST /cli", s.cli)
 	s.mux.HandleFunc("POST "+Base+"/cli/session", s.cliSession)
+	s.handleLowpan()
 	s.mux.HandleFunc("/", s.unknown)
 	return s
 }
@@ -120,12 +121,22 @@ func (s *Server) fail(w http.ResponseWriter, err error) {
 	case errors.As(err, &e):
 	case errors.As(err, &tooLong):
 		e = &Error{Code: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("the body has more than %d bytes", tooLong.Limit)}
+	case errors.Is(err, gateway.ErrMode):
+		e = s.wrongMode()
 	case errors.Is(err, gateway.ErrStopped), errors.Is(err, context.Canceled):
 		e = &Error{Code: http.StatusServiceUnavailable, Text: "the gateway is stopping"}
 	default:
 		e = &Error{Code: http.StatusInternalServerError, Text: err.Error()}
 	}
 	s.answer(w, e.Code, e)
+}
+
+// wrongMode says what kind of network this gateway does run.
+func (s *Server) wrongMode() *Error {
+	if s.gw.Config().Mode == gateway.ModeLowpan {
+		return conflict("this gateway runs a plain 6LoWPAN network", "this is for Thread networks, mode = \"thread\"")
+	}
+	return conflict("this gateway runs a Thread network", "this is for plain 6LoWPAN networks, mode = \"lowpan\"")
 }
 
 // ServeHTTP implements http.Handler.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -29,6 +30,9 @@ func (s *Server) status(_ http.ResponseWriter, r *http.Request) (any, error) {
 		st.Commissioner = commissionerOf(n)
 		st.Counters = counters(n, rs)
 	})
+	if errors.Is(err, gateway.ErrMode) {
+		err = s.lowpanStatus(&st, r)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,7 @@ type Status struct {
 	MulticastGroups []string `json:"multicast_groups"`
 
 	Commissioner Commissioner `json:"commissioner"`
+	Lowpan       *Lowpan      `json:"lowpan,omitempty"` // in that mode
 	Parent       *Neighbor    `json:"parent,omitempty"`
 	Children     []Child      `json:"children"`
 	Routers      []Router     `json:"routers"`

@@ -24,6 +24,9 @@ type Config struct {
 	Socket   string `toml:"socket"`    // Unix socket for the command line
 	Infra    string `toml:"infra"`     // interface towards the infrastructure network, or empty for none
 	LogLevel string `toml:"log-level"` // debug, info, warn or error
+	Mode     string `toml:"mode"`      // ModeThread or ModeLowpan
+
+	Lowpan LowpanConfig `toml:"lowpan"` // of ModeLowpan
 }
 
 // Defaults is the configuration with nothing said.
@@ -33,6 +36,8 @@ func Defaults() Config {
 		DataDir:  "/var/lib/gatewayd",
 		Socket:   "/run/gatewayd.sock",
 		LogLevel: "info",
+		Mode:     ModeThread,
+		Lowpan:   defaultLowpan(),
 	}
 }
 
@@ -102,6 +107,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Infra != "" && c.Infra == c.TUN {
 		errs = append(errs, fmt.Errorf("gateway: infra: %s is the mesh's own interface (tun)", c.Infra))
+	}
+	if c.Mode == ModeLowpan {
+		errs = append(errs, c.Lowpan.check()...)
 	}
 	return errors.Join(errs...)
 }

@@ -30,8 +30,10 @@ func TestParseConfig(t *testing.T) {
 		Socket:   "/run/mesh0.sock",
 		Infra:    "eth0",
 		LogLevel: "debug",
+		Mode:     ModeThread,
+		Lowpan:   defaultLowpan(),
 	}
-	if err != nil || c != want {
+	if err != nil || !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v, %v, want %+v", c, err, want)
 	}
 	if err := c.Validate(); err != nil {
@@ -44,7 +46,7 @@ func TestParseConfig(t *testing.T) {
 	want = Defaults()
 	want.TUN = "wpan1"
 	for _, text := range []string{`tun = "wpan1"`, "\ufefftun = 'wpan1'\r\n", "tun = \"\"\"\nwpan1\"\"\""} {
-		if c, err := ParseConfig("c.toml", []byte(text)); err != nil || c != want {
+		if c, err := ParseConfig("c.toml", []byte(text)); err != nil || !reflect.DeepEqual(c, want) {
 			t.Errorf("%q: %+v, %v, want %+v", text, c, err, want)
 		}
 	}
@@ -52,8 +54,8 @@ func TestParseConfig(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	c, err := ParseConfig("empty.toml", nil)
-	want := Config{TUN: "wpan0", DataDir: "/var/lib/gatewayd", Socket: "/run/gatewayd.sock", LogLevel: "info"}
-	if err != nil || c != want {
+	want := Config{TUN: "wpan0", DataDir: "/var/lib/gatewayd", Socket: "/run/gatewayd.sock", LogLevel: "info", Mode: ModeThread, Lowpan: defaultLowpan()}
+	if err != nil || !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v, %v", c, err)
 	}
 	// A radio is all that must be said.
@@ -75,7 +77,7 @@ func TestBadFiles(t *testing.T) {
 		{"misspelt key", "radio = 'x:'\ntnu = 'wpan0'", `c.toml:2:1: no such key "tnu", did you mean "tun"?`},
 		{"underscore", "data_dir = '/x'", `c.toml:1:1: no such key "data_dir", did you mean "data-dir"?`},
 		{"no hyphen", "\n\n  loglevel = 'info'", `c.toml:3:3: no such key "loglevel", did you mean "log-level"?`},
-		{"nothing like it", "colour = 'green'", `c.toml:1:1: no such key "colour", there are radio, tun, data-dir, socket, infra, log-level`},
+		{"nothing like it", "colour = 'green'", `c.toml:1:1: no such key "colour", there are radio, tun, data-dir, socket, infra, log-level, mode`},
 		{"two of them", "soket = 'a'\nradio = 'x:'\ninfar = 'b'",
 			`c.toml:1:1: no such key "soket", did you mean "socket"?` + "\n" +
 				`c.toml:3:1: no such key "infar", did you mean "infra"?`},
@@ -177,8 +179,8 @@ func TestValidate(t *testing.T) {
 	}
 
 	c := Config{}
-	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 3 {
-		t.Errorf("four things are wrong with nothing: %v", err)
+	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 4 {
+		t.Errorf("five things are wrong with nothing: %v", err)
 	}
 }
 
@@ -196,10 +198,10 @@ func set(t *testing.T, c *Config, name, value string) {
 // Every field has its key, under the name it has in the file.
 func TestKeysMatchFields(t *testing.T) {
 	typ := reflect.TypeFor[Config]()
-	if typ.NumField() != len(Keys) {
+	if typ.NumField() != len(Keys)+1 { // and the table [lowpan]
 		t.Errorf("%d fields, %d keys", typ.NumField(), len(Keys))
 	}
-	for i := range typ.NumField() {
+	for i := range len(Keys) {
 		name := typ.Field(i).Tag.Get("toml")
 		var c Config
 		set(t, &c, name, "a value")

@@ -50,17 +50,18 @@ type stack interface {
 // Gateway is a running gateway. One goroutine, that of Run, owns its stack and
 // everything it is made of; others reach it by Do.
 type Gateway struct {
-	cfg   Config
-	opt   Options
-	log   *slog.Logger
-	store *store.Store
-	tun   *host.TUN
-	stack stack
-	node  *thread.Node // the stack, if it is a Thread node
-	cli   *otcli.CLI
-	link  *spinel.Link
-	port  *transport.Port
-	url   radio.URL
+	cfg    Config
+	opt    Options
+	log    *slog.Logger
+	store  *store.Store
+	tun    *host.TUN
+	stack  stack
+	node   *thread.Node // the stack, if it is a Thread node
+	lowpan *Lowpan      // what has the stack, if that is a plain 6LoWPAN node
+	cli    *otcli.CLI
+	link   *spinel.Link
+	port   *transport.Port
+	url    radio.URL
 
 	gen      uint64 // of the port's present connection
 	lastErr  error  // why the radio's connection is away
@@ -73,6 +74,7 @@ type Gateway struct {
 	repeats  repeats
 	started  time.Time
 	stopping chan struct{}
+	drivers  []func(context.Context) // of sockets that the stack has beside its radio
 }
 
 // fromHost bounds the datagrams that wait for the owner: a burst of a TCP
@@ -122,6 +124,9 @@ func (g *Gateway) run(ctx context.Context) error {
 		return err
 	}
 	wg.Go(func() { _ = g.port.Run(ctx) })
+	for _, run := range g.drivers {
+		wg.Go(func() { run(ctx) })
+	}
 	if g.tun != nil {
 		wg.Go(g.readTUN)
 		wg.Go(func() { g.syncTUN(ctx) })
@@ -135,12 +140,21 @@ func (g *Gateway) run(ctx context.Context) error {
 	}
 	g.loop(ctx)
 	g.stack.Stop()
+	if g.lowpan != nil {
+		g.lowpan.stop()
+	}
 	return nil
 }
 
 // build makes the stack and the link to its radio.
 func (g *Gateway) build(now time.Time) error {
-	g.buildThread(now)
+	if g.cfg.Mode == ModeLowpan {
+		if err := g.buildLowpan(now); err != nil {
+			return err
+		}
+	} else {
+		g.buildThread(now)
+	}
 	g.link = spinel.NewLink(spinel.LinkConfig{
 		Clock: g.stack.Clock(), Handler: g.stack.Radio(),
 		Send:    func(b []byte) { g.port.Write(g.gen, b) },
@@ -181,6 +195,10 @@ func (g *Gateway) buildThread(now time.Time) {
 // startNetwork brings the interface up and, if there is a network to be in,
 // joins or forms it.
 func (g *Gateway) startNetwork() error {
+	if g.lowpan != nil {
+		g.lowpan.Node.Start()
+		return nil
+	}
 	g.node.InterfaceUp()
 	// The command line of the node may make a network, too.
 	if err := g.publishPrefix(); err != nil {
@@ -231,12 +249,24 @@ func (g *Gateway) loop(ctx context.Context) {
 	}
 }
 
-// Do runs f in the goroutine that owns the node and waits for it. f must not
-// block. Afterwards it may still be running if ctx was cancelled.
+// Do runs f in the goroutine that owns the Thread node and waits for it. f must
+// not block. Afterwards it may still be running if ctx was cancelled. The error
+// is ErrMode if the gateway runs a plain 6LoWPAN network.
 func (g *Gateway) Do(ctx context.Context, f func(n *thread.Node)) error {
+	if g.node == nil {
+		return ErrMode
+	}
+	return g.do(ctx, func() { f(g.node) })
+}
+
+// deliver runs f in the goroutine that owns the stack, and returns when it ran
+// or the gateway has ended.
+func (g *Gateway) deliver(f func()) { _ = g.do(context.Background(), f) }
+
+func (g *Gateway) do(ctx context.Context, f func()) error {
 	done := make(chan struct{})
 	select {
-	case g.calls <- func() { defer close(done); f(g.node) }:
+	case g.calls <- func() { defer close(done); f() }:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-g.stopping:

@@ -55,6 +55,16 @@ var Keys = []Key{{
 	Usage: "what to log: debug, info, warn or error",
 	field: func(c *Config) *string { return &c.LogLevel },
 	check: checkLevel,
+}, {
+	Name:  "mode",
+	Usage: "kind of network: thread, or lowpan for a plain 6LoWPAN network",
+	field: func(c *Config) *string { return &c.Mode },
+	check: func(v string) error {
+		if v != ModeThread && v != ModeLowpan {
+			return fmt.Errorf("%q is neither %s nor %s", v, ModeThread, ModeLowpan)
+		}
+		return nil
+	},
 }}
 
 func checkRadio(v string) error {

@@ -57,6 +57,9 @@ func (g *Gateway) wantHost() {
 }
 
 func (g *Gateway) hostConfig() host.Config {
+	if g.lowpan != nil {
+		return g.lowpan.hostConfig()
+	}
 	var c host.Config
 	if g.node.MLE().Role() < mle.Child {
 		return c

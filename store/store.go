@@ -357,6 +357,15 @@ func (s *Store) wipe() error {
 			return err
 		}
 	}
+	tables, err := filepath.Glob(filepath.Join(s.dir, "*"+tableSuffix))
+	if err != nil {
+		return fmt.Errorf("store: wiping: %w", err)
+	}
+	for _, file := range tables {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("store: wiping: %w", err)
+		}
+	}
 	if err := os.Remove(filepath.Join(s.dir, wipeName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("store: wiping: %w", err)
 	}

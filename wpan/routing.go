@@ -400,3 +400,15 @@ func (n *Node) toDefaultRouter(h ipv6.Header, packet []byte, o sending) {
 	}
 	n.toAir(packet, linkAddress(d.Addr), o)
 }
+
+// Forever is the lifetime of a Route without end.
+const Forever = rpl.Infinite
+
+// Routes is what a coordinator knows of the way to its nodes.
+func (n *Node) Routes() []rpl.RouteEntry {
+	r, ok := n.routing.(*rootRouting)
+	if !ok {
+		return nil
+	}
+	return r.root.Table().Routes
+}

@@ -46,7 +46,10 @@ func printStatus(w io.Writer, s *api.Status) {
 	var p pairs
 	p.add("gatewayd", s.Version+", up "+span(s.Uptime))
 	radioPairs(&p, &s.Radio)
-	role := s.Role + " for " + span(s.RoleSeconds)
+	role := s.Role
+	if s.Lowpan == nil {
+		role += " for " + span(s.RoleSeconds)
+	}
 	if s.RLOC16 != "" {
 		role += ", RLOC16 " + s.RLOC16
 		if s.Role != "leader" {
@@ -64,6 +67,9 @@ func printStatus(w io.Writer, s *api.Status) {
 	if s.PartitionID != nil {
 		p.add("partition", fmt.Sprintf("0x%08x", *s.PartitionID))
 	}
+	if l := s.Lowpan; l != nil {
+		lowpanPairs(&p, l)
+	}
 	p.addList("on-mesh prefixes", s.OnMeshPrefixes)
 	if s.Interface == "" {
 		p.add("interface", "none on this host")
@@ -72,7 +78,9 @@ func printStatus(w io.Writer, s *api.Status) {
 	}
 	p.addList("addresses", s.Addresses)
 	p.addList("groups", s.MulticastGroups)
-	p.add("commissioner", fmt.Sprintf("%s, joiners: %d", s.Commissioner.State, s.Commissioner.Joiners))
+	if s.Lowpan == nil {
+		p.add("commissioner", fmt.Sprintf("%s, joiners: %d", s.Commissioner.State, s.Commissioner.Joiners))
+	}
 	p.print(w)
 
 	if s.Parent != nil {
@@ -97,6 +105,19 @@ func printStatus(w io.Writer, s *api.Status) {
 		}
 		printTable(w, &t)
 	}
+}
+
+func lowpanPairs(p *pairs, l *api.Lowpan) {
+	security := "none: anybody in reach is in the network"
+	if l.Secured {
+		security = fmt.Sprintf("network key %d", l.KeyIndex)
+		if !l.Permit {
+			security += ", no new devices may join"
+		}
+	}
+	p.add("security", security)
+	p.add("prefix", l.Prefix)
+	p.add("devices", fmt.Sprintf("%d sessions, %d registered addresses, %d routes", l.Sessions, l.Registered, l.Routes))
 }
 
 func routerRow(r *api.Router) []string {
