@@ -34,8 +34,13 @@ func TestRadclient(t *testing.T) {
 		t.Fatal(err)
 	}
 	orders := make(chan radius.Order, 10)
+	var tap wiretap
 	d, err := radius.NewDynamic(radius.DynamicConfig{
-		Clock: clock, Send: sockets.Send,
+		Clock: clock,
+		Send: func(socket int, to netip.AddrPort, b []byte) {
+			tap.add(t, sockets.Addr(socket), to, b)
+			sockets.Send(socket, to, b)
+		},
 		Clients: []radius.Authorized{{Prefix: netip.PrefixFrom(loopback, 32), Secret: radius.Secret(testSecret)}},
 		Carry: func(o radius.Order) radius.ErrorCause {
 			orders <- o
@@ -48,7 +53,10 @@ func TestRadclient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, sockets, d.Receive)
+	run(t, sockets, func(socket int, from netip.AddrPort, b []byte) {
+		tap.add(t, from, sockets.Addr(socket), b)
+		d.Receive(socket, from, b)
+	})
 	tests := []struct {
 		command, attributes string
 		want                string // in the output
@@ -72,6 +80,7 @@ func TestRadclient(t *testing.T) {
 			t.Errorf("%s %s: carried out %s, want %s; radclient said\n%s", tt.command, tt.attributes, got, tt.order, out)
 		}
 	}
+	tap.dissect(t, sockets.Addr(0))
 
 	s := startServer(t, embedded(t, newAuthority(t, "ca")))
 	if out := radclient(t, s.addr, "status", "Message-Authenticator=0x00"); !strings.Contains(out, "Received Access-Accept") {
