@@ -115,9 +115,6 @@ func (s *Session) askEAP(packet []byte) {
 // clientAnswer takes the answer to a PAR of the handshake.
 func (s *Session) clientAnswer(w path, m *Message) error {
 	hs := s.hs
-	if hs == nil {
-		return fmt.Errorf("%w: %v", ErrUnexpected, m)
-	}
 	nonce, ok := m.AVPs.Find(CodeNonce)
 	if !ok && hs.pacNonce == nil {
 		return fmt.Errorf("%w: a nonce is missing", ErrInvalid)
@@ -262,9 +259,6 @@ func (s *Session) reject(code Result, packet []byte, why error) {
 // completed takes the last answer of a handshake.
 func (s *Session) completed(w path, m *Message) error {
 	hs := s.hs
-	if hs == nil {
-		return fmt.Errorf("%w: %v", ErrUnexpected, m)
-	}
 	if hs.sa != nil {
 		if id, ok := m.AVPs.uint32(CodeKeyID); !ok || id != hs.sa.KeyID {
 			return errIncongruent

@@ -208,6 +208,11 @@ func (s *Session) ask(t Type, f Flags, sa *SA, as, encrypted AVPs) error {
 func (s *Session) answered(w path, m *Message) error {
 	switch m.Type {
 	case Auth:
+		if s.hs == nil { // of a handshake that is not gone on with
+			s.accepted(w)
+			s.ex.done()
+			break
+		}
 		if m.Flags&FlagComplete != 0 {
 			return s.completed(w, m)
 		}
@@ -284,13 +289,22 @@ func (s *Session) schedule() {
 	if s.hs != nil {
 		at = earliest(at, s.hs.deadline)
 	} else if s.paa.cfg.Probe > 0 && s.state == Open && s.ex.request == nil {
-		at = earliest(at, s.heard.Add(s.paa.cfg.Probe), s.pinged.Add(s.paa.cfg.Timers.Ping))
+		at = earliest(at, s.probe())
 	}
 	if at.IsZero() {
 		s.timer.Stop()
 		return
 	}
 	s.timer.StartAt(at)
+}
+
+// probe is when the client is tested next.
+func (s *Session) probe() time.Time {
+	t := s.heard.Add(s.paa.cfg.Probe)
+	if next := s.pinged.Add(s.paa.cfg.Timers.Ping); next.After(t) {
+		return next
+	}
+	return t
 }
 
 func (s *Session) due(t time.Time) bool { return !t.IsZero() && !s.now().Before(t) }
@@ -316,8 +330,8 @@ func (s *Session) tick() {
 		s.renew = time.Time{}
 		s.want.reauth = s.hs == nil
 		s.work()
-	case cfg.Probe > 0 && s.hs == nil && s.state == Open && s.due(s.heard.Add(cfg.Probe)):
-		if err := s.ping(); err != nil && err != ErrPingNow {
+	case cfg.Probe > 0 && s.hs == nil && s.state == Open && s.due(s.probe()):
+		if err := s.ping(); err != nil {
 			s.ended(err, 0)
 			return
 		}
