@@ -2,6 +2,7 @@ package ndp
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -352,5 +353,65 @@ func TestTenThousandRegistrations(t *testing.T) {
 	}
 	if !clock.Deadline().IsZero() {
 		t.Errorf("a timer runs until %v", clock.Deadline())
+	}
+}
+
+// Its own addresses are answered for, also to who asks for them in order to
+// take them; to nobody are those of others.
+func TestBorderAnswersForItself(t *testing.T) {
+	l := newLab(t)
+	b := l.border(BorderConfig{})
+	l.scripted("h10", 10)
+	l.run(time.Minute)
+	l.said()
+	dad := NeighborSolicit{Target: borderAddr}
+	in := In{Src: netip.IPv6Unspecified(), Dst: SolicitedNode(borderAddr), HopLimit: 255, Type: TypeNeighborSolicit, Body: dad.Append(nil)}
+	if err := b.Receive(in); err != nil {
+		t.Fatal(err)
+	}
+	l.expect(nil, `border NA to ff02::1 2001:db8::1`)
+	in.Body, in.Dst = NeighborSolicit{Target: addr("2001:db8::77")}.Append(nil), SolicitedNode(addr("2001:db8::77"))
+	if err := b.Receive(in); !errors.Is(err, ErrIgnored) {
+		t.Fatal(err)
+	}
+	if link, ok := b.Resolve(addr("fe80::ff:fe00:1234")); !ok || link != Short(0x1234) {
+		t.Errorf("link-local address of a short one: %v, %v", link, ok)
+	}
+	if _, ok := b.Resolve(addr("2001:db8::77")); ok {
+		t.Error("resolved an address nobody registered")
+	}
+	// Not its kind of message, and not for it.
+	typ, code := Duplicate{Confirm: true}.ICMP()
+	c := In{Src: addr("2001:db8::99"), Dst: borderAddr, Type: typ, Code: code, Body: Duplicate{Confirm: true, Addr: borderAddr}.Append(nil)}
+	if err := b.Receive(c); !errors.Is(err, ErrIgnored) {
+		t.Errorf("confirmation: %v", err)
+	}
+	other := dar(Duplicate{Lifetime: time.Hour, Addr: addr("2001:db8::5")})
+	other.Dst = addr("2001:db8::2")
+	if err := b.Receive(other); !errors.Is(err, ErrIgnored) || b.Len() != 0 {
+		t.Errorf("request to somebody else: %v", err)
+	}
+}
+
+// BenchmarkRegister renews one of ten thousand registrations at a time.
+func BenchmarkRegister(b *testing.B) {
+	clock := new(alarm.Clock)
+	clock.Set(start)
+	border := NewBorder(BorderConfig{
+		Clock: clock, Rand: rand.New(rand.NewPCG(1, 2)), LinkAddr: eui(1), Addr: borderAddr, Info: labInfo, Send: func(Out) {},
+	})
+	ins := make([]In, 10000)
+	for i := range ins {
+		e := [8]byte{0: 2, 5: 9, 6: byte(i >> 8), 7: byte(i)}
+		ins[i] = dar(Duplicate{Extended: true, TID: 240, Lifetime: time.Hour, ROVR: ROVROf(e), Addr: joinIID(prefix("2001:db8::/64"), e)})
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		clock.Set(clock.Now().Add(time.Millisecond))
+		if err := border.Receive(ins[i%len(ins)]); err != nil {
+			b.Fatal(err)
+		}
+		i++
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"regexp"
@@ -509,5 +510,66 @@ func TestLinkAddr(t *testing.T) {
 	var r ROVR
 	if err := r.UnmarshalText([]byte("010203")); err == nil {
 		t.Error("a ROVR of 3 octets")
+	}
+}
+
+func TestDecodeErrorText(t *testing.T) {
+	_, err := Decode(TypeNeighborSolicit, 0, make([]byte, 19))
+	if want := "ndp: neighbour solicitation at byte 19: input ends too early"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+// Values that do not fit are cut, not wrapped round; what is not over does not
+// become zero, which would take it back.
+func TestLifetimesAreRounded(t *testing.T) {
+	for _, tt := range []struct {
+		o    Option
+		want Option
+	}{
+		{PrefixInfo{Prefix: riotPrefix, Valid: Infinity + time.Hour, Preferred: time.Millisecond},
+			PrefixInfo{Prefix: riotPrefix, Valid: Infinity, Preferred: time.Second}},
+		{RouteInfo{Prefix: riotPrefix, Lifetime: -time.Second}, RouteInfo{Prefix: riotPrefix}},
+		{ContextOption{Prefix: riotPrefix, Lifetime: time.Second}, ContextOption{Prefix: riotPrefix, Lifetime: time.Minute}},
+		{BorderRouter{Addr: borderAddr}, BorderRouter{Addr: borderAddr, Lifetime: time.Minute}},
+		{PREF64{Prefix: prefix("64:ff9b::/96"), Lifetime: 30 * time.Hour}, PREF64{Prefix: prefix("64:ff9b::/96"), Lifetime: 65528 * time.Second}},
+		{AddressRegistration{ROVR: countingROVR(8), Lifetime: 100 * 24 * time.Hour},
+			AddressRegistration{ROVR: countingROVR(8), Lifetime: 65535 * time.Minute}},
+	} {
+		got, err := DecodeOptions(tt.o.Append(nil), 0)
+		if err != nil || !reflect.DeepEqual(got, []Option{tt.want}) {
+			t.Errorf("%+v became %+v, %v, want %+v", tt.o, got, err, tt.want)
+		}
+	}
+	m, err := Decode(TypeRouterAdvert, 0, RouterAdvert{Lifetime: 100 * time.Hour, Reachable: time.Microsecond}.Append(nil))
+	if ra, ok := m.(RouterAdvert); err != nil || !ok || ra.Lifetime != 65535*time.Second || ra.Reachable != time.Millisecond {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+func TestDomainsThatAreNone(t *testing.T) {
+	long := strings.Repeat("a", 63)
+	o := DNSSL{Lifetime: time.Hour, Domains: []string{
+		"", "a..b", long + "a", strings.Join([]string{long, long, long, long}, "."), "ok.example", ".",
+	}}
+	got, err := DecodeOptions(o.Append(nil), 0)
+	if want := (DNSSL{Lifetime: time.Hour, Domains: []string{"ok.example"}}); err != nil || !reflect.DeepEqual(got, []Option{want}) {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for want, got := range map[string]fmt.Stringer{
+		"low": Low, "medium": Medium, "high": High, "Preference(5)": Preference(5),
+		"moved": StatusMoved, "validation failed": StatusValidationFailed, "status 11": Status(11),
+		"tentative": Tentative, "registered": Registered, "refused": Refused, "AddressState(9)": AddressState(9),
+		"020000000000000a": ROVROf(riotHostA.b), "none": LinkAddr{},
+	} {
+		if got.String() != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if a, r := riotHostA.Bytes(), ROVROf(riotHostA.b).Bytes(); !bytes.Equal(a, r) || len(a) != 8 {
+		t.Errorf("%x, %x", a, r)
 	}
 }

@@ -42,7 +42,7 @@ type HostConfig struct {
 	// Contexts is told what header compression may use, whenever that changes.
 	Contexts func([]lowpan.Context)
 	// Changed is called whenever Addresses, DefaultRouter or Options may
-	// return something new.
+	// return something new. It may call these and Prefer.
 	Changed func()
 }
 
@@ -105,11 +105,12 @@ type Host struct {
 	linkLocal netip.Addr
 	running   bool
 
-	routers  []*hostRouter
-	router   *hostRouter // the one in use
-	networks networks
-	contexts []lowpan.Context // as last told
-	ageing   *alarm.Timer
+	routers   []*hostRouter
+	router    *hostRouter // the one in use
+	preferred netip.Addr
+	networks  networks
+	contexts  []lowpan.Context // as last told
+	ageing    *alarm.Timer
 
 	solicits *alarm.Timer
 	asked    int // solicitations since the last router was lost
@@ -173,6 +174,16 @@ func (h *Host) Stop() {
 func (h *Host) SetShortAddr(l LinkAddr) {
 	h.cfg.ShortAddr = l
 	h.formAddresses()
+}
+
+// Prefer has the host use a router as soon and as long as it can; the zero Addr
+// leaves it the choice. A routing protocol says so of the parent it has chosen.
+func (h *Host) Prefer(router netip.Addr) {
+	h.preferred = router
+	if h.running {
+		h.chooseRouter()
+		h.scheduleRenewal()
+	}
 }
 
 // Addresses returns the addresses made of prefixes, whatever their state.

@@ -465,3 +465,61 @@ func TestHostPrefixes(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// Asked to, it moves to another router and back, if it can.
+func TestHostPrefers(t *testing.T) {
+	l := newLab(t)
+	l.scripted("r1", 1)
+	l.scripted("r2", 2)
+	h := l.host("h", 10, HostConfig{Route: true})
+	h.Start()
+	uses := func(want string) {
+		t.Helper()
+		if r, _ := h.DefaultRouter(); r.Addr != addr(want) {
+			t.Fatalf("uses %+v, want %s", r, want)
+		}
+	}
+	h.Prefer(addr("fe80::2")) // not heard of yet
+	l.advertise("r1", 10*time.Hour, High, CapRegistrar)
+	uses("fe80::1")
+	l.said()
+	l.advertise("r2", 10*time.Hour, Low, CapRegistrar)
+	uses("fe80::2")
+	l.expect([]string{"NS"}, `h NS 2001:db8::a 15m0s success tid 241`)
+	if m, _ := Decode(TypeNeighborSolicit, 0, l.packets[len(l.packets)-1][44:]); !All[AddressRegistration](m.(NeighborSolicit).Options)[0].Route {
+		t.Errorf("does not ask for a route: %+v", m)
+	}
+	h.Prefer(addr("fe80::1"))
+	uses("fe80::1")
+	h.Prefer(addr("fe80::3"))
+	uses("fe80::1")
+	l.answers("r1", "h", eui(10), extended(10, h.Addresses()[0].TID, 15*time.Minute))
+	l.node("r1").down = true
+	l.runUntil("h NS")
+	l.run(time.Minute)
+	h.Prefer(addr("fe80::1")) // which does not answer
+	uses("fe80::2")
+}
+
+// The options that are for others to use.
+func TestHostOptions(t *testing.T) {
+	l := newLab(t)
+	other := []Option{
+		RouteInfo{Prefix: prefix("2001:db8:ff::/48"), Lifetime: time.Hour},
+		RouteInfo{Prefix: prefix("2001:db8:fe::/48"), Lifetime: time.Hour},
+		DNSSL{Lifetime: time.Hour, Domains: []string{"home.arpa"}},
+		MTU(1280),
+	}
+	info := labInfo
+	info.Other = other
+	l.border(BorderConfig{Info: info})
+	h := l.host("h", 10, HostConfig{})
+	h.Start()
+	l.run(time.Minute)
+	if got := h.Options(); !reflect.DeepEqual(got, other) {
+		t.Errorf("options %+v, want %+v", got, other)
+	}
+	if h.LinkLocal() != addr("fe80::a") {
+		t.Errorf("link-local %v", h.LinkLocal())
+	}
+}

@@ -165,8 +165,8 @@ func (h *Host) sendRegistration(a *hostAddr, lifetime time.Duration) {
 // notice that one is no more.
 func (h *Host) answered(in In, m NeighborAdvert, aro AddressRegistration) error {
 	r := h.router
-	if r == nil || in.Link.IsValid() && r.link.IsValid() && in.Link != r.link {
-		return ErrNoMatch
+	if r == nil || in.Src != r.addr && in.Link != r.link {
+		return ErrNoMatch // RIOT answers from another of its addresses
 	}
 	ext := h.extended(r)
 	if aro.ROVR != h.cfg.ROVR && (ext || aro.ROVR != h.cfg.ROVR.first64()) {

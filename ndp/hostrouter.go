@@ -109,24 +109,25 @@ func (h *Host) removeRouter(i int) {
 	}
 }
 
-// chooseRouter keeps the router in use if it is still good, or else takes the
-// best.
+// chooseRouter keeps the router in use if it is still good and no other is
+// asked for, or else takes the best.
 func (h *Host) chooseRouter() {
-	if h.router != nil && !h.router.avoid.After(h.cfg.Clock.Now()) {
+	r := h.best()
+	good := h.router != nil && !h.router.avoid.After(h.cfg.Clock.Now())
+	if r == h.router || good && r.addr != h.preferred {
 		return
 	}
-	if r := h.best(); r != h.router {
-		h.use(r)
-	}
+	h.use(r)
 }
 
-// best returns the router to use: one not to be avoided, of the highest
-// preference, heard first; nil if there is none.
+// best returns the router to use: one not to be avoided, the one asked for, of
+// the highest preference, heard first; nil if there is none.
 func (h *Host) best() (best *hostRouter) {
 	now := h.cfg.Clock.Now()
 	for _, r := range h.routers {
 		if best == nil || cmp.Or(
 			cmp.Compare(bit(best.avoid.After(now), 1), bit(r.avoid.After(now), 1)),
+			cmp.Compare(bit(r.addr == h.preferred, 1), bit(best.addr == h.preferred, 1)),
 			cmp.Compare(r.pref, best.pref),
 		) > 0 {
 			best = r

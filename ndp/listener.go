@@ -41,7 +41,7 @@ type HeardRouter struct {
 	Addr    netip.Addr
 	Link    LinkAddr
 	Heard   time.Time    // last
-	Advert  RouterAdvert // the last, without options
+	Advert  RouterAdvert // the last, without its options
 	Expires time.Time    // as default router; zero: it is none
 	MTU     uint32       // 0: not said
 	Options []HeardOption
@@ -123,8 +123,6 @@ func (l *Listener) Receive(in In) error {
 	if in.Type != TypeRouterAdvert {
 		return ErrIgnored
 	}
-	// What is kept must not alias the caller's bytes.
-	in.Body = slices.Clone(in.Body)
 	m, err := in.open()
 	if err != nil {
 		return err

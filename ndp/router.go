@@ -54,6 +54,7 @@ type Router struct {
 	reg       *registry
 	pending   map[netip.Addr]*checking
 	announce  *announcer
+	ready     bool // has something to say and an address to serve hosts by
 }
 
 // NewRouter returns a 6LR that keeps quiet until it has heard of a border
@@ -106,6 +107,7 @@ func (r *Router) Receive(in In) error {
 	if err != nil {
 		return err
 	}
+	defer r.becomeReady()
 	switch m := m.(type) {
 	case RouterSolicit:
 		r.solicited(in, m)
@@ -171,6 +173,15 @@ func (r *Router) solicited(in In, m RouterSolicit) {
 	default:
 		r.advertise(in.Src, in.Link)
 	}
+}
+
+// becomeReady announces the router to hosts that wait for one.
+func (r *Router) becomeReady() {
+	ready := len(r.networks) > 0 && r.cfg.Addr().IsValid()
+	if ready && !r.ready {
+		r.announce.news()
+	}
+	r.ready = ready
 }
 
 // advertise sends an advertisement for each border router, since one can name
