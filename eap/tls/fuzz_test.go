@@ -138,3 +138,57 @@ func FuzzConversation(f *testing.F) {
 		}
 	})
 }
+
+// Somebody who makes everything up gets nowhere with either side, in no more
+// than the allowed number of packets. The input is cut at each octet that is
+// its own length; hello begins with a real client's.
+func FuzzAlone(f *testing.F) {
+	fuzzSetup = newSetup(f, 0)
+	f.Add(false, []byte{3, 0, 22, 3})
+	f.Add(true, []byte{1, 0, 1, 0})
+	f.Add(true, []byte{8, 0, 21, 3, 3, 0, 2, 2, 40})                     // an alert
+	f.Add(true, []byte{12, 0x80, 0, 0, 0, 7, 20, 3, 3, 0, 1, 1, 22})     // ChangeCipherSpec, and more than announced
+	f.Add(true, []byte{10, 0xc0, 0, 0, 0xff, 0xff, 22, 3, 3, 0x40, 0x0}) // the first fragment of many
+	f.Add(false, append([]byte{0x87, 0}, unhex(f, helloCCM8)[:134]...))
+	f.Fuzz(func(t *testing.T, hello bool, in []byte) {
+		server, peer := fuzzSetup.sides(t)
+		sm, err := server.Start(eap.ServerContext{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sm.Close()
+		pm, err := peer.Start(eap.PeerContext{MTU: eap.DefaultMTU})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pm.Close()
+		sm.Next(eap.Packet{}, 1)
+		pm.Next(eap.Packet{Code: eap.CodeRequest, Type: eap.TypeTLS, Data: []byte{flagStart}})
+		if hello {
+			sm.Next(eap.Packet{Code: eap.CodeResponse, Type: eap.TypeTLS, Data: append([]byte{0}, unhex(t, hello12)...)}, 2)
+		}
+		ended, aborted := false, false
+		for n := 0; len(in) > 0 && n < 60; n++ {
+			k := min(int(in[0]), len(in)-1)
+			data := in[1 : 1+k]
+			in = in[1+k:]
+			if !ended {
+				st := sm.Next(eap.Packet{Code: eap.CodeResponse, Type: eap.TypeTLS, Data: data}, uint8(n))
+				if st.Outcome == eap.Success || st.MSK != nil || len(st.Data) > eap.DefaultMTU {
+					t.Fatalf("server: %+v by %x", st, data)
+				}
+				ended = st.Outcome == eap.Failure
+				if ended && st.Reason == nil {
+					t.Fatal("server fails without a reason")
+				}
+			}
+			if !aborted {
+				st := pm.Next(eap.Packet{Code: eap.CodeRequest, Type: eap.TypeTLS, Data: data})
+				if st.Decision != eap.DecideFail || st.MSK != nil || !st.Ignore && st.Reason == nil {
+					t.Fatalf("peer: %+v by %x", st, data)
+				}
+				aborted = st.Abort
+			}
+		}
+	})
+}
