@@ -4,6 +4,7 @@
 //     behind relay agents. Solicit to Information-request (RFC 8415 Section
 //     18.3), Relay-forward (19.3), DNS servers and search list (RFC 3646), SNTP
 //     servers (RFC 4075), leases that survive a restart.
+//   - Client: has prefixes delegated by a router upstream (Sections 6.3 and 18.2).
 //
 // Bytes are taken apart and made by github.com/insomniacslk/dhcp.
 //
