@@ -217,8 +217,10 @@ func setPolicy(_ *CLI, d *meshcop.Dataset, w *wordList) error {
 	return nil
 }
 
-// leader is the leader's address.
-func (c *CLI) leader() netip.Addr { return c.node.MLE().Locator(c.node.MLE().LeaderRLOC16()) }
+// leader is the leader's address: its anycast locator.
+func (c *CLI) leader() netip.Addr { return c.node.MLE().Locator(leaderALOC16) }
+
+const leaderALOC16 = 0xfc00
 
 // manage sends a management request whose answer nobody waits for.
 func (c *CLI) manage(uri string, to netip.Addr, payload []byte) error {

@@ -35,9 +35,11 @@ func (r *reader) netData() (netdata.Data, bool) {
 // setPartition takes which partition the device is in, and who leads it.
 func (m *MLE) setPartition(d LeaderData) {
 	changed := m.first || d.Partition != m.partition.Partition
+	if d.Partition != m.partition.Partition {
+		m.counters.PartitionChanges++ // also for the first one, as OpenThread counts
+	}
 	if changed {
 		if !m.first {
-			m.counters.PartitionChanges++
 			m.routing.rememberPartition(m)
 		}
 		m.clearRouters()
@@ -86,6 +88,11 @@ func (m *MLE) netDataChanged() {
 	case Router:
 		m.later(delayKey{c: DataResponse}, m.jitter(spreadDelay), m.spreadData)
 	default:
+		// The contexts may be others, which a parent was just told when the
+		// data came with the attachment.
+		if m.child.attachedAt.Before(m.cfg.Clock.Now()) {
+			m.addressesSoon()
+		}
 		return
 	}
 	m.syncChildren()

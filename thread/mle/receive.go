@@ -111,17 +111,8 @@ func (m *MLE) unsecured(x *rx) {
 // known; what they send counts only as far as it answers a challenge.
 func (m *MLE) fresh(x *rx) bool {
 	n := m.sender(x.ext, x.command)
-	if n != nil && n.State == neighbor.Valid {
-		switch {
-		case x.sequence < n.KeySequence, x.sequence == n.KeySequence && x.counter < n.MLECounter:
-			return false
-		case x.sequence > n.KeySequence:
-			n.KeySequence, n.LinkCounter, n.LinkAckCounter = x.sequence, 0, 0
-		}
-		if x.counter == ^uint32(0) {
-			return false
-		}
-		n.MLECounter = x.counter + 1
+	if n != nil && n.State == neighbor.Valid && !m.advances(n, x) {
+		return false
 	}
 	if m.receiveOnly(n) {
 		// A child has no link of its own with a router that it merely listens to.
@@ -133,6 +124,40 @@ func (m *MLE) fresh(x *rx) bool {
 	}
 	x.n = n
 	return true
+}
+
+// advances takes the key sequence and the counter of a message of a neighbour;
+// false for what it sent before.
+func (m *MLE) advances(n *neighbor.Neighbor, x *rx) bool {
+	parent := m.parentOf(n)
+	switch {
+	case x.sequence < n.KeySequence, x.counter == ^uint32(0):
+		return false
+	case x.sequence > n.KeySequence:
+		n.KeySequence, n.LinkCounter, n.LinkAckCounter = x.sequence, 0, 0
+		n.MLECounter = x.counter
+	case x.counter < n.MLECounter:
+		// What waits at the parent until it is polled for is overtaken by what
+		// the parent sends to all.
+		return parent != nil && !m.mode.RxOnWhenIdle() && !x.multicast && parent.Overtaken(x.counter)
+	}
+	if parent != nil {
+		parent.Heard(x.counter)
+	} else {
+		n.MLECounter = x.counter + 1
+	}
+	return true
+}
+
+// parentOf is the record of the parent, or of who is to be, that a neighbour's
+// record is part of; nil for others.
+func (m *MLE) parentOf(n *neighbor.Neighbor) *neighbor.Parent {
+	for _, p := range [...]*neighbor.Parent{&m.cfg.Table.Parent, &m.cfg.Table.Candidate} {
+		if n == &p.Neighbor {
+			return p
+		}
+	}
+	return nil
 }
 
 // sender finds the record of a neighbour that has proved itself or is to.

@@ -67,15 +67,6 @@ type Router struct {
 // Unlink ends the link with the router, or the request for one.
 func (r *Router) Unlink() { r.State, r.RequestAt, r.Challenge = Invalid, time.Time{}, nil }
 
-// Parent is the node that we are a child of, or a candidate for it.
-type Parent struct {
-	Neighbor
-	QualityOut  uint8
-	CSLAccuracy uint8
-	CSLUncert   uint8
-	LeaderCost  uint8
-}
-
 // Table is everything around one node. The zero value is empty.
 type Table struct {
 	Children  []*Child
