@@ -95,7 +95,7 @@ func TestRefused(t *testing.T) {
 	}{
 		{"wrong key", func(w *world) { w.peer.Key = mustKey(t, make([]byte, 16)) }, ErrWrongKey, ErrNotProven, `"sensor-7"`},
 		{"unknown peer", func(w *world) { w.peer.ID = "sensor-8" }, ErrUnknownPeer, ErrNotProven, `"sensor-8"`},
-		// Section 3.1's key of 16 zero octets stands for unknown peers.
+		// The key that is calculated with in place of one that is not there.
 		{"unknown peer with the key of zeros", func(w *world) {
 			w.peer.ID, w.peer.Key = "sensor-8", mustKey(t, make([]byte, 16))
 		}, ErrUnknownPeer, ErrNotProven, ""},
