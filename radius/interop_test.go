@@ -91,6 +91,18 @@ func (k *keeping) Converse(port eap.Port, answer func(eap.Result)) eap.Conversat
 	})
 }
 
+func (k *keeping) last() []byte {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.msk
+}
+
+func (k *keeping) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.msk = nil
+}
+
 // service is a running Server.
 type service struct {
 	addr    netip.AddrPort
@@ -276,9 +288,7 @@ func TestEapolTest(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s.backend.mu.Lock()
-			s.backend.msk = nil
-			s.backend.mu.Unlock()
+			s.backend.forget()
 			out, ok := eapolTest(t, s.addr, tt.network)
 			var ended radius.Authentication
 			select {
@@ -294,10 +304,8 @@ func TestEapolTest(t *testing.T) {
 				return
 			}
 			derived, received := keysOf(t, out)
-			s.backend.mu.Lock()
-			defer s.backend.mu.Unlock()
-			if len(derived) != 64 || !bytes.Equal(derived, received) || !bytes.Equal(derived, s.backend.msk) {
-				t.Errorf("MSK: peer %x, received %x, server %x", derived, received, s.backend.msk)
+			if len(derived) != 64 || !bytes.Equal(derived, received) || !bytes.Equal(derived, s.backend.last()) {
+				t.Errorf("MSK: peer %x, received %x, server %x", derived, received, s.backend.last())
 			}
 		})
 	}
