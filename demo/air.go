@@ -9,16 +9,17 @@ import (
 	"sync"
 	"time"
 
+	"gatewayd/alarm"
 	"gatewayd/ieee802154"
+	"gatewayd/radio/medium"
 	"gatewayd/radio/rcp"
 	"gatewayd/radio/transport"
-	"gatewayd/sim"
 )
 
 // air runs a simulated world in real time, with a co-processor in it whose
 // host is a gateway. One goroutine, that of run, owns it; others use do.
 type air struct {
-	world *sim.World
+	world world
 	rcp   *rcp.Server
 	calls chan func()
 	done  chan struct{} // closed when run returns
@@ -27,19 +28,24 @@ type air struct {
 	host    net.Conn // our end of the line to the gateway, or nil
 }
 
+// world is a simulated one, with Thread nodes in it or with plain ones.
+type world interface {
+	RunTo(time.Time)
+	Now() time.Time
+	Deadline() time.Time
+	Clock() *alarm.Clock
+}
+
 var errStopped = errors.New("demo: the simulated air has stopped")
 
 // gatewayEUI64 is the co-processor's address.
 var gatewayEUI64 = ieee802154.ExtAddr{0x02, 0, 0, 0, 0, 0, 0, 0xaa}
 
-func newAir(seed uint64) *air {
-	a := &air{calls: make(chan func()), done: make(chan struct{})}
-	a.world = sim.New(seed, sim.Options{Began: time.Now()})
-	station := a.world.Air().Add()
-	station.Place(0, 0)
+func newAir(seed uint64, w world, station *medium.Station) *air {
+	a := &air{world: w, calls: make(chan func()), done: make(chan struct{})}
 	a.rcp = rcp.NewServer(rcp.ServerConfig{
 		Config: rcp.Config{
-			Clock: a.world.Clock(), Rand: rand.New(rand.NewPCG(seed, 0xaa)), Port: station,
+			Clock: w.Clock(), Rand: rand.New(rand.NewPCG(seed, 0xaa)), Port: station,
 			EUI64: gatewayEUI64, Version: "gatewayd embedded RCP",
 		},
 		Send: func(b []byte) {
@@ -48,7 +54,7 @@ func newAir(seed uint64) *air {
 			}
 		},
 	})
-	a.rcp.Start(a.world.Now())
+	a.rcp.Start(w.Now())
 	return a
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gatewayd/gateway"
+	"gatewayd/sim"
 	"gatewayd/thread"
 )
 
@@ -24,6 +25,9 @@ type Config struct {
 	Color bool      // on a terminal
 	// InProcess leaves namespaces and the kernel's IPv6 stack out of it.
 	InProcess bool
+	// Mode is the kind of network: gateway.ModeThread, which "" is too, or
+	// gateway.ModeLowpan.
+	Mode string
 	// Log takes what the gateway logs beside; nil discards it.
 	Log *slog.Logger
 }
@@ -52,7 +56,11 @@ func Run(ctx context.Context, cfg Config) error {
 			cfg.InProcess, why = true, err.Error()
 		}
 	}
-	s.title("gatewayd: a gateway and three devices, on a simulated air")
+	title := "gatewayd: a gateway and three devices, on a simulated air"
+	if cfg.Mode == gateway.ModeLowpan {
+		title = "gatewayd: a plain 6LoWPAN gateway and three devices that authenticate, on a simulated air"
+	}
+	s.title(title)
 	if cfg.InProcess {
 		s.say("host", "no network namespace of our own: %s", why)
 		s.say("host", "all stays inside this process, and the gateway's own IPv6 stack will ping")
@@ -70,16 +78,35 @@ func Run(ctx context.Context, cfg Config) error {
 	return err
 }
 
-// show is one performance.
+// stage is what every performance needs.
+type stage struct {
+	cfg    Config
+	story  *story
+	air    *air
+	gate   *gateway.Gateway
+	pinger pinger
+}
+
+// show is the performance of a Thread network.
 type show struct {
-	cfg     Config
-	story   *story
-	air     *air
-	gate    *gateway.Gateway
+	*stage
+	world   *sim.World
 	node    *thread.Node // the gateway's; only within gate.Do
 	prefix  netip.Prefix // of the devices' addresses
 	devices []*device
-	pinger  pinger
+}
+
+// performance is what happens on a stage.
+type performance interface {
+	// configure changes the gateway's configuration, whose data directory
+	// exists.
+	configure(*gateway.Config) error
+	// script is what happens, until the summary.
+	script(context.Context) error
+	// own pings with the gateway's IPv6 stack.
+	own() pinger
+	// addresses are the devices'.
+	addresses() []netip.Addr
 }
 
 // pinger pings a device from the host.
@@ -97,8 +124,16 @@ func perform(ctx context.Context, cfg Config, s *story) (err error) {
 	if _, err := crand.Read(seed[:]); err != nil {
 		return fmt.Errorf("demo: seed: %w", err)
 	}
-	p := &show{cfg: cfg, story: s, air: newAir(binary.BigEndian.Uint64(seed[:]))}
-	p.addDevices()
+	p := &stage{cfg: cfg, story: s}
+	var play performance
+	if cfg.Mode == gateway.ModeLowpan {
+		play, err = newLowpanShow(p, binary.BigEndian.Uint64(seed[:]))
+	} else {
+		play, err = newShow(p, binary.BigEndian.Uint64(seed[:]))
+	}
+	if err != nil {
+		return err
+	}
 
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -106,11 +141,14 @@ func perform(ctx context.Context, cfg Config, s *story) (err error) {
 	defer stopAir() // last: the gateway's radio is on it
 	wg.Go(func() { p.air.run(airCtx) })
 
+	gcfg := gateway.Defaults()
+	gcfg.Radio, gcfg.DataDir, gcfg.Socket = "sim:", dir, dir+"/socket"
+	if err := play.configure(&gcfg); err != nil {
+		return err
+	}
 	gctx, stop := context.WithCancelCause(ctx)
 	ready := make(chan *gateway.Gateway, 1)
 	ended := make(chan error, 1)
-	gcfg := gateway.Defaults()
-	gcfg.Radio, gcfg.DataDir, gcfg.Socket = "sim:", dir, dir+"/socket"
 	wg.Go(func() {
 		err := gateway.Run(gctx, gcfg, gateway.Options{
 			Log: cfg.Log, NoTUN: cfg.InProcess, Dial: p.air.dial,
@@ -131,7 +169,7 @@ func perform(ctx context.Context, cfg Config, s *story) (err error) {
 		return context.Cause(gctx)
 	}
 	if cfg.InProcess {
-		p.pinger = ownPing{p}
+		p.pinger = play.own()
 	} else {
 		k, err := newKernelPing()
 		if err != nil {
@@ -140,11 +178,11 @@ func perform(ctx context.Context, cfg Config, s *story) (err error) {
 		defer k.close()
 		p.pinger = k
 	}
-	if err := p.script(gctx); err != nil {
+	if err := play.script(gctx); err != nil {
 		return err
 	}
 	if cfg.Stay {
-		p.staying()
+		p.staying(play.addresses())
 		<-gctx.Done()
 		if ctx.Err() == nil {
 			return context.Cause(gctx)
@@ -154,6 +192,26 @@ func perform(ctx context.Context, cfg Config, s *story) (err error) {
 }
 
 var errGatewayEnded = errors.New("demo: the gateway ended")
+
+func newShow(s *stage, seed uint64) (*show, error) {
+	p := &show{stage: s, world: sim.New(seed, sim.Options{Began: time.Now()})}
+	station := p.world.Air().Add()
+	station.Place(0, 0)
+	s.air = newAir(seed, p.world, station)
+	p.addDevices()
+	return p, nil
+}
+
+func (p *show) configure(*gateway.Config) error { return nil }
+
+func (p *show) own() pinger { return ownPing{p} }
+
+func (p *show) addresses() (all []netip.Addr) {
+	for _, d := range p.devices {
+		all = append(all, d.addr)
+	}
+	return all
+}
 
 // script is what happens, until the summary.
 func (p *show) script(ctx context.Context) error {
@@ -186,7 +244,8 @@ func (p *show) script(ctx context.Context) error {
 		return errors.Join(failed...)
 	}
 	for _, d := range p.devices {
-		if err := p.pingDevice(ctx, d); err != nil {
+		var err error
+		if d.pings, err = p.pingDevice(ctx, d.name, d.addr); err != nil {
 			return err
 		}
 	}
@@ -198,9 +257,9 @@ func (p *show) script(ctx context.Context) error {
 const powerGap = 400 * time.Millisecond
 
 // staying says what can be done now.
-func (p *show) staying() {
+func (p *stage) staying(addrs []netip.Addr) {
 	p.story.say("host", "staying up; Ctrl-C ends it")
 	if !p.cfg.InProcess {
-		p.story.say("host", "from another terminal: nsenter -t %d -U -n --preserve-credentials ping %v", os.Getpid(), p.devices[0].addr)
+		p.story.say("host", "from another terminal: nsenter -t %d -U -n --preserve-credentials ping %v", os.Getpid(), addrs[0])
 	}
 }

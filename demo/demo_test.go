@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatewayd/gateway"
 )
 
 func TestMain(m *testing.M) {
@@ -65,6 +67,25 @@ func TestInNamespace(t *testing.T) {
 	told(t, out.String())
 	if strings.Contains(out.String(), "no network namespace") {
 		t.Log("in-process: ", out.String())
+	}
+}
+
+// The plain 6LoWPAN network: who authenticates is in, also behind a relay.
+func TestLowpan(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 5 s of real time")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	defer cancel()
+	var out bytes.Buffer
+	if err := Run(ctx, Config{Out: &out, InProcess: true, Mode: gateway.ModeLowpan}); err != nil {
+		t.Errorf("%v", err)
+	}
+	for _, want := range []string{"valve    authenticated by EAP-PSK", "meter    authenticated by EAP-TLS",
+		"has authenticated probe through the relay", "pings probe: 16 bytes", "All 3 devices authenticated"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the story does not say %q:\n%s", want, &out)
+		}
 	}
 }
 

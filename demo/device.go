@@ -47,7 +47,7 @@ func (p *show) addDevices() {
 		d.pskd = newPSKd()
 		// Around the gateway, which is in the middle.
 		places := [...]sim.Place{{X: 5}, {X: -3, Y: 4}, {Y: -6}}
-		d.node = p.air.world.Add(sim.Config{Name: d.name, Kind: d.kind, EUI64: d.eui64, Place: &places[i]})
+		d.node = p.world.Add(sim.Config{Name: d.name, Kind: d.kind, EUI64: d.eui64, Place: &places[i]})
 		p.devices = append(p.devices, d)
 	}
 }
@@ -198,22 +198,21 @@ func slaacAddress(n *thread.Node, prefix netip.Prefix) (netip.Addr, bool) {
 }
 
 // pingDevice pings a device from the host, in each size.
-func (p *show) pingDevice(ctx context.Context, d *device) error {
+func (p *stage) pingDevice(ctx context.Context, name string, addr netip.Addr) (rtts [len(pingSizes)]time.Duration, err error) {
 	var said []string
 	for i, size := range pingSizes {
-		var err error
 		for range maxTries { // a datagram may be lost; a device that is gone answers none
-			if d.pings[i], err = p.pinger.ping(ctx, d.addr, size); err == nil {
+			if rtts[i], err = p.pinger.ping(ctx, addr, size); err == nil {
 				break
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("demo: ping %s with %d bytes: %w", d.name, size, err)
+			return rtts, fmt.Errorf("demo: ping %s with %d bytes: %w", name, size, err)
 		}
-		said = append(said, fmt.Sprintf("%d bytes %s", size, millis(d.pings[i])))
+		said = append(said, fmt.Sprintf("%d bytes %s", size, millis(rtts[i])))
 	}
-	p.story.say("host", "pings %s: %s", d.name, strings.Join(said, ", "))
-	return nil
+	p.story.say("host", "pings %s: %s", name, strings.Join(said, ", "))
+	return rtts, nil
 }
 
 func millis(d time.Duration) string {

@@ -28,7 +28,7 @@ const (
 	faint = "\x1b[2m"
 	red   = "\x1b[31m"
 	green = "\x1b[32m"
-	plain = "\x1b[0m"
+	reset = "\x1b[0m"
 )
 
 var roleColors = [...]string{"\x1b[36m", "\x1b[33m", "\x1b[35m", "\x1b[34m", "\x1b[32m"}
@@ -37,7 +37,7 @@ func (s *story) paint(how, text string) string {
 	if !s.color {
 		return text
 	}
-	return how + text + plain
+	return how + text + reset
 }
 
 // title begins the story.

@@ -145,7 +145,7 @@ func (n *Node) registered(r ndp.Registration, present bool) {
 		n.saving.StartEarlier(saveDelay)
 	}
 	if r.Neighbor() && !r.Addr.IsLinkLocalUnicast() {
-		n.routing.neighbour(r.Addr, present)
+		n.routing.neighbour(r, present)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"gatewayd/alarm"
 	"gatewayd/ieee802154"
 	"gatewayd/ipv6"
+	"gatewayd/ndp"
 	"gatewayd/rpl"
 )
 
@@ -27,7 +28,7 @@ type routing interface {
 	// addressed tells that the node's addresses are others.
 	addressed()
 	// neighbour tells of a neighbour's address that was registered, or is gone.
-	neighbour(a netip.Addr, present bool)
+	neighbour(r ndp.Registration, present bool)
 	stop()
 }
 
@@ -215,9 +216,9 @@ func (r *rootRouting) trouble(h ipv6.Header, m ipv6.ICMP) bool {
 func (r *rootRouting) linkSent(netip.Addr, bool, int) {}
 func (r *rootRouting) addressed()                     {}
 
-func (r *rootRouting) neighbour(a netip.Addr, present bool) {
+func (r *rootRouting) neighbour(reg ndp.Registration, present bool) {
 	if !present {
-		r.root.NeighborLost(a)
+		r.root.NeighborLost(reg.Addr)
 	}
 }
 
@@ -327,12 +328,12 @@ func (r *routerRouting) addressed() {
 // but announce themselves: two announcements of one address would compete. RFC
 // 9010 has a flag to tell them apart; who registers by RFC 6775 is given time to
 // be heard speaking RPL.
-func (r *routerRouting) neighbour(a netip.Addr, present bool) {
-	if present {
+func (r *routerRouting) neighbour(reg ndp.Registration, present bool) {
+	if present && !reg.Extended {
 		r.settle.StartEarlier(settleTime)
 		return
 	}
-	r.announce()
+	r.settle.StartEarlier(0)
 }
 
 // settleTime is how long a newly registered node may take to speak RPL.
@@ -382,7 +383,7 @@ func (r hostRouting) control(ipv6.Header, ipv6.ICMP, Link) {}
 func (r hostRouting) trouble(ipv6.Header, ipv6.ICMP) bool  { return false }
 func (r hostRouting) linkSent(netip.Addr, bool, int)       {}
 func (r hostRouting) addressed()                           {}
-func (r hostRouting) neighbour(a netip.Addr, present bool) {}
+func (r hostRouting) neighbour(ndp.Registration, bool)     {}
 func (r hostRouting) stop()                                {}
 
 // toDefaultRouter sends a datagram by the router that neighbour discovery found.
@@ -411,4 +412,17 @@ func (n *Node) Routes() []rpl.RouteEntry {
 		return nil
 	}
 	return r.root.Table().Routes
+}
+
+// Reaches reports whether a coordinator knows a way to an address.
+func (n *Node) Reaches(a netip.Addr) bool {
+	r, ok := n.routing.(*rootRouting)
+	if !ok {
+		return false
+	}
+	if _, ok := r.root.Route(a); ok {
+		return true
+	}
+	reg, ok := n.border.Lookup(a)
+	return ok && reg.Neighbor()
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"gatewayd/demo"
+	"gatewayd/gateway"
 )
 
 func (a *app) demoCommand() *cobra.Command {
@@ -20,6 +22,9 @@ in a network namespace of its own and the kernel pings; nothing else on this
 host is touched.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if cfg.Mode != gateway.ModeThread && cfg.Mode != gateway.ModeLowpan {
+				return usageError{fmt.Errorf("--mode: %q is neither %s nor %s", cfg.Mode, gateway.ModeThread, gateway.ModeLowpan)}
+			}
 			cfg.Out, cfg.Color = a.out, isTerminal(a.out) && os.Getenv("NO_COLOR") == ""
 			if err := demo.Run(c.Context(), cfg); err != nil {
 				return &failure{} // it has said what
@@ -28,6 +33,7 @@ host is touched.`,
 		},
 	}
 	c.Flags().BoolVar(&cfg.Stay, "stay", false, "stay up afterwards, until interrupted")
+	c.Flags().StringVar(&cfg.Mode, "mode", gateway.ModeThread, "kind of network: thread, or lowpan for a plain 6LoWPAN network with EAP")
 	c.Flags().BoolVar(&cfg.InProcess, "in-process", false, "use no network namespace: the gateway pings, not the kernel")
 	return c
 }
