@@ -112,8 +112,8 @@ func (a *Account) interimDue() {
 func (a *Account) attributes(status uint32) Attributes {
 	var as Attributes
 	as.AddUint32(AcctStatusType, status)
-	as.AddString(AcctSessionID, a.cfg.ID)
-	as.AddString(UserName, a.cfg.UserName)
+	as.AddText(AcctSessionID, a.cfg.ID)
+	as.AddText(UserName, a.cfg.UserName)
 	a.c.nas(&as)
 	portAttributes(&as, a.cfg.Port)
 	as.addAddr(FramedIPAddress, FramedIPv6Address, a.cfg.Address)
@@ -188,7 +188,7 @@ func (c *Client) announce(status uint32) {
 	var as Attributes
 	as.AddUint32(AcctStatusType, status)
 	// Required in every record (RFC 2866 Section 5.5).
-	as.AddString(AcctSessionID, "0")
+	as.AddText(AcctSessionID, "0")
 	c.nas(&as)
 	as.AddUint32(EventTimestamp, uint32(c.cfg.Clock.Now().Unix()))
 	c.account(as, func() {})

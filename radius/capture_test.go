@@ -94,7 +94,7 @@ func TestCapture(t *testing.T) {
 			if err := VerifyRequest(d.Data, secret); err != nil {
 				t.Errorf("packet %d: %v", i+1, err)
 			}
-			if got := p.Attributes.String(State); got != states[d.From] {
+			if got := p.Attributes.Text(State); got != states[d.From] {
 				t.Errorf("packet %d: State %x, want %x", i+1, got, states[d.From])
 			}
 			continue
@@ -103,7 +103,7 @@ func TestCapture(t *testing.T) {
 		if err := VerifyResponse(d.Data, secret, request.Authenticator); err != nil {
 			t.Errorf("packet %d: %v", i+1, err)
 		}
-		states[d.To] = p.Attributes.String(State)
+		states[d.To] = p.Attributes.Text(State)
 		if msk, ok, err := p.Attributes.MSK(secret, request.Authenticator); ok != (p.Code == AccessAccept) || err != nil || ok && len(msk) != 64 {
 			t.Errorf("packet %d: %v with MSK %x, %v", i+1, p.Code, msk, err)
 		}

@@ -259,7 +259,7 @@ func (c *Client) discard(n *uint64, from netip.AddrPort, why error) {
 
 // nas appends the attributes that say who asks.
 func (c *Client) nas(as *Attributes) {
-	as.AddString(NASIdentifier, c.cfg.NASIdentifier)
+	as.AddText(NASIdentifier, c.cfg.NASIdentifier)
 	as.addAddr(NASIPAddress, NASIPv6Address, c.cfg.NASAddress)
 }
 

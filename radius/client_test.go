@@ -200,7 +200,7 @@ func TestConversation(t *testing.T) {
 
 	v.Receive(eapResponse(7, eap.TypeTLS, strings.Repeat("y", 300)))
 	second := r.take()
-	if got := second.packet.Attributes.String(State); got != "st1" {
+	if got := second.packet.Attributes.Text(State); got != "st1" {
 		t.Errorf("State %q", got)
 	}
 	if got, _ := second.packet.Attributes.EAP(); len(got) != 305 {
@@ -517,7 +517,7 @@ func TestStateStays(t *testing.T) {
 	}
 	v.Receive(eapResponse(9, eap.TypePSK, ""))
 	s := r.take()
-	if s.packet.Attributes.String(State) != "secret state" {
+	if s.packet.Attributes.Text(State) != "secret state" {
 		t.Error("State lost")
 	}
 	r.run(5 * time.Minute)
@@ -579,6 +579,27 @@ func TestManyOutstanding(t *testing.T) {
 	}
 	if won != 512 || r.c.auth[0].used != 10 || len(r.c.auth[0].waiting) != 0 {
 		t.Errorf("%d succeeded, %d in use, %d waiting", won, r.c.auth[0].used, len(r.c.auth[0].waiting))
+	}
+}
+
+// When a server is found dead, those that wait for it ask another one at once.
+func TestWaitingLeaveTheDead(t *testing.T) {
+	r := newRig(t, func(c *ClientConfig) { c.Sockets = 1 })
+	for range 300 {
+		r.begin()
+	}
+	if len(r.sent) != 256 || len(r.c.auth[0].waiting) != 44 {
+		t.Fatalf("%d requests, %d waiting", len(r.sent), len(r.c.auth[0].waiting))
+	}
+	for !r.c.auth[0].dead {
+		r.run(100 * time.Millisecond)
+	}
+	if n := r.c.auth[1].used; n < 44 || len(r.c.auth[0].waiting) != 0 {
+		t.Errorf("%d ask the other server, %d wait", n, len(r.c.auth[0].waiting))
+	}
+	r.run(10 * time.Second) // the rest notices at its next try
+	if n := r.c.auth[1].used + len(r.c.auth[1].waiting); n != 300 {
+		t.Errorf("%d ask the other server", n)
 	}
 }
 

@@ -89,7 +89,7 @@ func (v *conversation) Receive(response []byte) {
 // attributes are an Access-Request's (RFC 3579 Section 3, RFC 3580 Section 3).
 func (v *conversation) attributes(packet []byte) Attributes {
 	var as Attributes
-	as.AddString(UserName, v.identity)
+	as.AddText(UserName, v.identity)
 	v.c.nas(&as)
 	portAttributes(&as, v.port)
 	as.AddUint32(ServiceType, serviceFramed)
@@ -173,7 +173,7 @@ func (v *conversation) accept(x *exchange, as Attributes, in eap.Packet, malform
 		Interim:  seconds(as, AcctInterimInterval),
 		Lifetime: r.Lifetime,
 	}
-	if name := as.String(UserName); name != "" {
+	if name := as.Text(UserName); name != "" {
 		g.UserName, r.Identity = name, name
 	}
 	v.ended = true
@@ -208,8 +208,8 @@ func (v *conversation) Close() {
 // portAttributes appends where a peer is attached (RFC 3580 Section 3). There
 // is no NAS-Port-Type for IEEE 802.15.4.
 func portAttributes(as *Attributes, p eap.Port) {
-	as.AddString(CalledStationID, p.CalledStation)
-	as.AddString(CallingStationID, p.CallingStation)
+	as.AddText(CalledStationID, p.CalledStation)
+	as.AddText(CallingStationID, p.CallingStation)
 	as.AddUint32(NASPort, p.Number)
 	as.AddUint32(NASPortType, portWirelessOther)
 }

@@ -104,11 +104,29 @@ func (e *endpoint) setDead(dead bool) {
 	e.dead = dead
 	if dead {
 		e.scheduleProbe()
+		e.sendAway()
 	} else {
 		e.probe.Stop()
 	}
 	if f := e.c.cfg.ServerChanged; f != nil {
 		f(e.name, e.service, !dead)
+	}
+}
+
+// sendAway has those that wait for a free slot ask another server, if one
+// lives that they may ask.
+func (e *endpoint) sendAway() {
+	waiting := e.waiting
+	e.waiting = nil
+	for _, x := range waiting {
+		next := x.pick()
+		if next == nil || next.dead {
+			e.waiting = append(e.waiting, x)
+			continue
+		}
+		x.queued = false
+		e.c.Counters.Failovers++
+		x.ask(next)
 	}
 }
 

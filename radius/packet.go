@@ -128,8 +128,8 @@ func (as Attributes) Uint32(t Type) (uint32, bool) {
 	return binary.BigEndian.Uint32(v), true
 }
 
-// String returns the first attribute of a type as text, "" if there is none.
-func (as Attributes) String(t Type) string {
+// Text returns the first attribute of a type as text, "" if there is none.
+func (as Attributes) Text(t Type) string {
 	v, _ := as.Get(t)
 	return string(v)
 }
@@ -149,8 +149,8 @@ func (as *Attributes) Add(t Type, value []byte) {
 	*as = append(*as, Attribute{t, value[:min(len(value), maxValueLen)]})
 }
 
-// AddString appends an attribute of text, none for "".
-func (as *Attributes) AddString(t Type, s string) {
+// AddText appends an attribute of text, none for "".
+func (as *Attributes) AddText(t Type, s string) {
 	if s != "" {
 		as.Add(t, []byte(s))
 	}

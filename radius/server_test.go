@@ -145,8 +145,8 @@ func TestServer(t *testing.T) {
 			if p.Code != AccessAccept || end.Outcome != eap.Success || err != nil || !bytes.Equal(msk, end.MSK) || len(msk) != 64 {
 				t.Fatalf("identifier %d: %v, peer has %+v, server %x, %v", id, p.Code, end, msk, err)
 			}
-			if p.Attributes.String(UserName) != "joe" || p.Attributes.String(EAPKeyName) != string(end.SessionID) {
-				t.Errorf("accepted %q, session %x", p.Attributes.String(UserName), p.Attributes.String(EAPKeyName))
+			if p.Attributes.Text(UserName) != "joe" || p.Attributes.Text(EAPKeyName) != string(end.SessionID) {
+				t.Errorf("accepted %q, session %x", p.Attributes.Text(UserName), p.Attributes.Text(EAPKeyName))
 			}
 			break
 		}

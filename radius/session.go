@@ -230,7 +230,7 @@ func (v *session) accept(r eap.Result) {
 	as.AddEAP(r.Packet)
 	as.AddMSK(r.MSK, v.client.Secret, v.request.packet.Authenticator,
 		[2][2]byte{{random[0], random[1]}, {random[2], random[3]}})
-	as.AddString(UserName, r.Identity)
+	as.AddText(UserName, r.Identity)
 	if v.keyName && len(r.SessionID) > 0 {
 		as.Add(EAPKeyName, r.SessionID)
 	}
@@ -308,7 +308,7 @@ func failurePacket(id uint8) []byte {
 // includes the four octets of IEEE 802.1X (RFC 3579 Section 2.4, RFC 3580
 // Section 3.10).
 func port(as Attributes) eap.Port {
-	p := eap.Port{CallingStation: as.String(CallingStationID), CalledStation: as.String(CalledStationID)}
+	p := eap.Port{CallingStation: as.Text(CallingStationID), CalledStation: as.Text(CalledStationID)}
 	p.Number, _ = as.Uint32(NASPort)
 	if mtu, ok := as.Uint32(FramedMTU); ok && mtu >= minFramedMTU {
 		p.MTU = int(min(mtu, maxEAP))
