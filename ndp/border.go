@@ -201,7 +201,7 @@ func (b *Border) register(q request) {
 }
 
 // check handles the request of a 6LR (RFC 6775 Section 8.2.4, RFC 8505 Section
-// 5.5).
+// 5.4).
 func (b *Border) check(in In, m Duplicate) {
 	status := b.claim(Registration{
 		Addr: m.Addr, ROVR: m.ROVR, TID: m.TID, Extended: m.Extended, Router: in.Src,

@@ -96,7 +96,7 @@ type DefaultRouter struct {
 
 // A Host is the neighbour discovery of a 6LoWPAN host: it finds routers, forms
 // addresses of the prefixes they tell and registers them (RFC 6775 Section 5,
-// RFC 8505 Section 5.6). To register again before the end is also how it finds
+// RFC 8505 Section 5). To register again before the end is also how it finds
 // out that a router is gone.
 //
 // Its methods must not be called concurrently.

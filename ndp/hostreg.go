@@ -247,7 +247,7 @@ func (h *Host) refuse(a *hostAddr) {
 }
 
 // noticed handles a status nobody asked for: a registration was ended (RFC
-// 8505 Section 5.6).
+// 8505 Section 5.7).
 func (h *Host) noticed(m NeighborAdvert, aro AddressRegistration) error {
 	i := slices.IndexFunc(h.addrs, func(a *hostAddr) bool { return a.addr == m.Target && a.state == Registered })
 	if i < 0 || aro.Status == StatusSuccess || !aro.Extended || aro.TID != h.addrs[i].tid {

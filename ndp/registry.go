@@ -142,7 +142,7 @@ func (g *registry) table() []Registration {
 
 // resolve returns the link-layer address of a neighbour: the registered one,
 // or that which a link-local address was made of, for which RFC 6775 Section
-// 5.2 asks no registration.
+// 5.7 asks no one.
 func (g *registry) resolve(a netip.Addr) (LinkAddr, bool) {
 	if e, ok := g.byAddr[a]; ok {
 		return e.Link, e.Link.IsValid()

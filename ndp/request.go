@@ -24,7 +24,7 @@ func registrationRequest(in In, m NeighborSolicit) (q request, ok bool) {
 	}
 	q = request{src: in.Src, link: ll.Addr, target: m.Target, addr: in.Src, aro: aro}
 	if aro.Extended {
-		q.addr = m.Target // RFC 8505 Section 5.1
+		q.addr = m.Target // RFC 8505 Section 5.5
 	}
 	if !isUnicast(q.addr) {
 		return request{}, false
@@ -68,7 +68,7 @@ func (q request) status(s Status) Status {
 }
 
 // notice returns the advertisement that tells a neighbour, unasked, that its
-// registration is no more (RFC 8505 Section 5.6).
+// registration is no more (RFC 8505 Section 5.7).
 func notice(self netip.Addr, r Registration, status Status) Out {
 	dst := r.Link.LinkLocal()
 	if !r.Extended {

@@ -185,7 +185,7 @@ func (r *Router) becomeReady() {
 }
 
 // advertise sends an advertisement for each border router, since one can name
-// only one (RFC 6775 Section 8.1.3). A router that knows none, or that has no
+// only one (RFC 6775 Section 8.1). A router that knows none, or that has no
 // address yet by which to serve its hosts, sends none.
 func (r *Router) advertise(dst netip.Addr, link LinkAddr) {
 	if !r.cfg.Addr().IsValid() {
