@@ -9,7 +9,8 @@
 // Bytes are taken apart and made by github.com/insomniacslk/dhcp.
 //
 // Deliberate limits: a Server delegates no prefixes, assigns no temporary
-// addresses, offers no Reconfigure and no Server Unicast option. Which address
-// a client wishes for does not matter: one that knows its client alone (DUID
-// and IAID) always comes to the same, so that nothing is lost with the leases.
+// addresses, offers no Reconfigure and no Server Unicast option, and a Client
+// heeds neither. The addresses that clients wish for do not matter: the address
+// of a client follows from its DUID and IAID, so that one whose lease was lost
+// may keep what it has.
 package dhcp6
