@@ -2,8 +2,7 @@
 // authentication server, as such a server, and for orders to end a session.
 //
 //   - wire: Packet and Attribute, their authenticators, the EAP-Message and
-//     MS-MPPE key attributes (RFC 2865, RFC 2866, RFC 3579, RFC 2548, RFC 6929
-//     for the numbers it reserves)
+//     MS-MPPE key attributes (RFC 2865, RFC 2866, RFC 2869, RFC 3579, RFC 2548)
 //   - Client: an eap.Backend that passes EAP on to RADIUS servers, with
 //     failover, and accounts for sessions (RFC 2866, RFC 3579, RFC 3580,
 //     RFC 5080, RFC 5997)
