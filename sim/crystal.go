@@ -14,6 +14,7 @@ type crystal struct {
 	rate  float64 // by how much it is fast: 1e-6 is 1 ppm
 	clock alarm.Clock
 	timer *alarm.Timer // on the world's clock, for the next of its own
+	next  time.Time    // when that fires, as the crystal shows it
 }
 
 func newCrystal(w *World, ppm float64) *crystal {
@@ -50,10 +51,17 @@ func (c *crystal) when(shown time.Time) time.Time {
 // touch waits for the next of its timers.
 func (c *crystal) touch() {
 	c.clock.Set(c.now())
-	if at := c.clock.Deadline(); at.IsZero() {
+	c.arm()
+}
+
+func (c *crystal) arm() {
+	at := c.clock.Deadline()
+	switch {
+	case at.IsZero():
 		c.timer.Stop()
-	} else if at = c.when(at); !c.timer.Running() || !c.timer.At().Equal(at) {
-		c.timer.StartAt(at)
+	case !c.timer.Running() || !at.Equal(c.next):
+		c.next = at
+		c.timer.StartAt(c.when(at))
 	}
 }
 
@@ -83,8 +91,8 @@ func (p *port) Energy(_ time.Time, channel uint8) int8 {
 
 // Heard implements medium.Receiver.
 func (p *port) Heard(now time.Time, f medium.Frame) {
-	f.SFD = p.c.shows(f.SFD)
-	p.c.clock.Set(p.c.shows(now))
-	p.r.Heard(p.c.now(), f)
-	p.c.touch()
+	shown := p.c.shows(now)
+	f.SFD = shown.Add(f.SFD.Sub(now)) // no clock drifts within a frame
+	p.r.Heard(shown, f)
+	p.c.arm()
 }

@@ -90,6 +90,7 @@ type transmission struct {
 	start   time.Time
 	end     time.Time
 	power   float64         // mW
+	level   float64         // the same in dBm
 	over    []*transmission // overlap with this one in time
 }
 
@@ -253,6 +254,7 @@ func (s *Station) Transmit(now time.Time, channel uint8, power int8, psdu []byte
 		start:   now,
 		end:     now.Add(s.Airtime(len(psdu))),
 		power:   milliwatt(float64(power)),
+		level:   float64(power),
 	}
 	s.prev, s.last = s.last, interval{t.start, t.end}
 	if a.cfg.Tap != nil {
@@ -323,7 +325,11 @@ func (a *Air) deliver(now time.Time, t *transmission, to *Station, over []*trans
 		a.stats.Collided++
 		return
 	}
-	sinr := dBm(signal / (a.noise + others))
+	rssi := t.level + float64(l.gain)
+	sinr := rssi - a.cfg.Noise
+	if others > 0 {
+		sinr = dBm(signal / (a.noise + others))
+	}
 	if !a.cfg.Ideal && !survives(a.cfg.Rand, len(t.psdu), sinr) {
 		a.stats.Lost++
 		return
@@ -332,7 +338,7 @@ func (a *Air) deliver(now time.Time, t *transmission, to *Station, over []*trans
 	f := Frame{
 		Channel: t.channel,
 		PSDU:    t.psdu,
-		RSSI:    toInt8(dBm(signal)),
+		RSSI:    toInt8(rssi),
 		LQI:     quality(sinr),
 		SFD:     t.start,
 	}

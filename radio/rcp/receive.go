@@ -1,6 +1,7 @@
 package rcp
 
 import (
+	"encoding/binary"
 	"slices"
 	"time"
 
@@ -20,7 +21,8 @@ type pendingAck struct {
 func (r *Radio) Heard(now time.Time, f medium.Frame) {
 	r.at(now)
 	// FCS over a frame and its own FCS is zero.
-	if !r.set.Enabled || len(f.PSDU) <= ieee802154.FCSLen || len(f.PSDU) > ieee802154.MaxPSDU || ieee802154.FCS(f.PSDU) != 0 {
+	if !r.set.Enabled || len(f.PSDU) <= ieee802154.FCSLen || len(f.PSDU) > ieee802154.MaxPSDU || r.forAnother(f.PSDU) ||
+		ieee802154.FCS(f.PSDU) != 0 {
 		return
 	}
 	rx := radio.RxFrame{
@@ -42,6 +44,30 @@ func (r *Radio) Heard(now time.Time, f medium.Frame) {
 		r.acknowledge(now, &h, &rx)
 	}
 	r.handler.Received(now, rx)
+}
+
+// forAnother reports by a frame's first bytes that it is of no interest (IEEE
+// 802.15.4-2020 Section 7.2.2). Most that are heard in a large mesh are not, and
+// need not be looked at further.
+func (r *Radio) forAnother(psdu []byte) bool {
+	const dstAt = 5 // behind control, sequence and PAN id, in frames up to version 2006
+	kind, mode, version := ieee802154.FrameType(psdu[0]&7), psdu[1]>>2&3, psdu[1]>>4&3
+	var dst ieee802154.Addr
+	switch {
+	case r.set.Promiscuous:
+		return false
+	case kind == ieee802154.FrameAck:
+		return r.tx.state != txAwaitAck
+	case kind != ieee802154.FrameData && kind != ieee802154.FrameCommand || version > uint8(ieee802154.Version2006):
+		return false
+	case mode == uint8(ieee802154.AddrShort) && len(psdu) >= dstAt+2:
+		dst = ieee802154.ShortAddr(binary.LittleEndian.Uint16(psdu[dstAt:]))
+	case mode == uint8(ieee802154.AddrExtended) && len(psdu) >= dstAt+8:
+		dst = ieee802154.ExtendedAddr(ieee802154.ExtAddr(binary.BigEndian.AppendUint64(nil, binary.LittleEndian.Uint64(psdu[dstAt:]))))
+	default:
+		return false
+	}
+	return !dst.IsBroadcast() && !r.isOurs(dst)
 }
 
 // wants is the frame filter (IEEE 802.15.4-2020 Section 6.6.2), without what

@@ -39,6 +39,7 @@ type Group struct {
 	Count     int          `toml:"count"`
 	Placement Placement    `toml:"placement"`
 	Origin    [2]float64   `toml:"origin"`  // metres, of a line, a grid or an area
+	Origins   [][2]float64 `toml:"origins"` // several: there are Count nodes at each
 	Spacing   float64      `toml:"spacing"` // metres, in a line or a grid
 	Columns   int          `toml:"columns"` // of a grid; 0: about square
 	Area      [2]float64   `toml:"area"`    // metres, width and height
@@ -97,6 +98,7 @@ type Traffic struct {
 	Timeout Duration `toml:"timeout"`
 	Tries   int      `toml:"tries"` // until one is answered; 0 is 1
 	RLOC    bool     `toml:"rloc"`  // to routing locators, which need no address query
+	Local   bool     `toml:"local"` // random pairs in one partition only
 }
 
 // Expect is what must be so for a run to pass. What is nil is not looked at.

@@ -14,7 +14,7 @@ func (g *Group) names() []string {
 	if !g.many {
 		return []string{g.Name}
 	}
-	names := make([]string, g.Count)
+	names := make([]string, g.Count*max(1, len(g.Origins)))
 	for i := range names {
 		names[i] = fmt.Sprintf("%s%d", g.Name, i+1)
 	}
@@ -51,7 +51,12 @@ func match(patterns, names []string) ([]int, error) {
 
 // place is where the i-th of a group is; nil for nowhere.
 func (g *Group) place(i int, r *rand.Rand) *sim.Place {
-	p := sim.Place{X: g.Origin[0], Y: g.Origin[1]}
+	origin := g.Origin
+	if len(g.Origins) > 0 {
+		origin = g.Origins[i/g.Count]
+		i %= g.Count
+	}
+	p := sim.Place{X: origin[0], Y: origin[1]}
 	switch g.Placement {
 	case Nowhere:
 		return nil
@@ -68,7 +73,8 @@ func (g *Group) place(i int, r *rand.Rand) *sim.Place {
 		p.X += r.Float64() * g.Area[0]
 		p.Y += r.Float64() * g.Area[1]
 	case Explicit:
-		p = sim.Place{X: g.At[i][0], Y: g.At[i][1]}
+		p.X += g.At[i][0]
+		p.Y += g.At[i][1]
 	}
 	return &p
 }

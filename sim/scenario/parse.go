@@ -149,7 +149,7 @@ func (c *checker) group(i int, g *Group) {
 	if g.Name == "" || strings.ContainsAny(g.Name, `*?[\`) {
 		at("name: give one, without * ? [ \\")
 	}
-	g.many = g.Count > 0 || len(g.At) > 1
+	g.many = g.Count > 0 || len(g.At) > 1 || len(g.Origins) > 1
 	if g.Count == 0 {
 		g.Count = max(1, len(g.At))
 	}
@@ -157,7 +157,7 @@ func (c *checker) group(i int, g *Group) {
 		at("count: %d", g.Count)
 		return
 	}
-	if g.Count > maxNodes || len(c.names)+g.Count > maxNodes {
+	if g.Count > maxNodes || len(g.Origins) > maxNodes || len(c.names)+g.Count*max(1, len(g.Origins)) > maxNodes {
 		at("count: more than %d nodes", maxNodes)
 		return
 	}
@@ -184,6 +184,9 @@ func (c *checker) group(i int, g *Group) {
 	}
 	if (g.Placement == Explicit || len(g.At) > 0) && len(g.At) != g.Count {
 		at("at: %d places for %d nodes", len(g.At), g.Count)
+	}
+	if len(g.Origins) > 0 && (g.Origin != [2]float64{} || g.Placement == Nowhere) {
+		at("origins: instead of origin, and with a placement")
 	}
 	if g.Columns < 0 || g.MaxChildren < 0 || g.MaxChildren > 511 || g.UpgradeThreshold < 0 || g.UpgradeThreshold > 32 ||
 		g.DowngradeAbove < 0 || g.DowngradeAbove > 33 {
@@ -249,6 +252,9 @@ func (c *checker) traffic(i int, t *Traffic, end Duration) {
 		return
 	}
 	last := Duration(t.Tries) * t.Timeout // from the last request until it is given up
+	if t.Pairs == All && t.Local {
+		at("local: it is for random pairs")
+	}
 	if t.Pairs == All && t.Stop != 0 {
 		at("stop: all pairs end when each had its turn")
 	}
