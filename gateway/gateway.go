@@ -81,6 +81,9 @@ type Gateway struct {
 // window at the mesh's MTU. The kernel drops what is beyond.
 const fromHost = 64
 
+// farewell is how long the end of a plain network may take to be on the air.
+const farewell = 300 * time.Millisecond
+
 // ErrStopped is returned by Do when the gateway has ended.
 var ErrStopped = errors.New("gateway: has stopped")
 
@@ -123,7 +126,10 @@ func (g *Gateway) run(ctx context.Context) error {
 	if err := g.build(time.Now()); err != nil {
 		return err
 	}
-	wg.Go(func() { _ = g.port.Run(ctx) })
+	// The radio is there a little longer than the rest, for farewells.
+	radioCtx, radioOff := context.WithCancel(context.WithoutCancel(ctx))
+	defer radioOff()
+	wg.Go(func() { _ = g.port.Run(radioCtx) })
 	for _, run := range g.drivers {
 		wg.Go(func() { run(ctx) })
 	}
@@ -139,10 +145,13 @@ func (g *Gateway) run(ctx context.Context) error {
 		wg.Go(func() { g.opt.Ready(g) })
 	}
 	g.loop(ctx)
-	g.stack.Stop()
 	if g.lowpan != nil {
 		g.lowpan.stop()
+		last, cancel := context.WithTimeout(radioCtx, farewell)
+		defer cancel()
+		g.loop(last)
 	}
+	g.stack.Stop()
 	return nil
 }
 

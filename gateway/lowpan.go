@@ -245,8 +245,9 @@ func (l *Lowpan) Session(who string) (pana.Info, bool) {
 // Station is a session's device.
 func (l *Lowpan) Station(s pana.Info) string { return l.station(s) }
 
-// stop ends what buildLowpan began, after the node.
+// stop ends what buildLowpan began. The node's farewell is on its way then.
 func (l *Lowpan) stop() {
+	l.Node.Leave()
 	for _, a := range l.accounts {
 		a.Stop(radius.NASReboot)
 	}

@@ -255,14 +255,20 @@ func (n *Node) Start() {
 	}
 }
 
-// Stop turns it off. A host and a router leave, a coordinator withdraws.
-func (n *Node) Stop() {
+// Leave ends the node's part in the network: a host and a router sign off, a
+// coordinator withdraws. That is said on the air if Stop comes later.
+func (n *Node) Leave() {
 	if !n.started {
 		return
 	}
 	n.started = false
-	n.end()
 	n.saveRegistrations()
+	n.end()
+}
+
+// Stop turns the node off.
+func (n *Node) Stop() {
+	n.Leave()
 	n.mac.Enable(false)
 }
 

@@ -294,10 +294,18 @@ func (a *app) readKey(file string) (string, error) {
 	if line = strings.TrimSpace(line); line == "" {
 		return "", fmt.Errorf("no key was given: %w", errors.Join(err, usageError{errors.New("want 32 hexadecimal digits")}))
 	}
-	if _, err := enrol.ParsePSK(line); err != nil {
-		return "", usageError{errors.New(strings.TrimPrefix(err.Error(), "enrol: "))}
+	if _, err := parseKey(line); err != nil {
+		return "", err
 	}
 	return line, nil
+}
+
+func parseKey(s string) (enrol.PSK, error) {
+	k, err := enrol.ParsePSK(s)
+	if err != nil {
+		return k, usageError{errors.New(strings.TrimPrefix(err.Error(), "enrol: "))}
+	}
+	return k, nil
 }
 
 func (a *app) credentialList() *cobra.Command {

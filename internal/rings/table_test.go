@@ -75,6 +75,7 @@ var table = map[string]ring{
 	"demo":             daemon,
 	"gateway":          daemon,
 	"host":             daemon,
+	"pacd":             daemon,
 	"internal/timerfd": daemon,
 	"radio/medium/udp": daemon,
 	"radio/rcpd":       daemon,
