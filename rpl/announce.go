@@ -20,6 +20,8 @@ const (
 	maxWithdrawn  = 64
 	maxStaleInRow = 2 * sequenceWindow
 	oldParentTime = 10 * time.Second
+	rejectedTime  = 30 * time.Second
+	maxPending    = 100 // of the 256 sequence numbers
 )
 
 // announcer sends a node's DAOs: its own targets, in storing mode those of its
@@ -156,10 +158,11 @@ func (a *announcer) dirty() (items []item) {
 
 // routeItems are the children's targets that pass the test.
 func (a *announcer) routeItems(want func(*route) bool) (items []item) {
+	now := a.n.cfg.Clock.Now()
 	for p, r := range a.n.routes.m {
 		if want(r) {
 			items = append(items, item{p, Transit{
-				External: r.external, PathControl: 0x80, PathSequence: r.seq, PathLifetime: r.lifetime,
+				External: r.external, PathControl: 0x80, PathSequence: r.seq, PathLifetime: r.left(now, a.n.conf),
 			}})
 		}
 	}
@@ -187,6 +190,9 @@ func (a *announcer) send() {
 		a.refresh.Start(max(d/2-n.jitter(d/8), daoDelay))
 	}
 	for _, chunk := range a.chunks(items) {
+		if len(a.pending) >= maxPending {
+			break // it is announced again with the next refresh
+		}
 		a.sequence = NextSequence(a.sequence)
 		for _, it := range chunk {
 			a.pending[a.sequence] = append(a.pending[a.sequence], it.prefix)
@@ -196,13 +202,28 @@ func (a *announcer) send() {
 	a.retry.StartEarlier(a.backoff())
 }
 
-// chunks splits items into messages that need few fragments.
+// chunks splits items into messages that need few fragments. Our own targets
+// and our children's are not mixed, so that an answer is about either.
 func (a *announcer) chunks(items []item) (out [][]item) {
-	for len(items) > daoChunk {
-		out = append(out, items[:daoChunk])
-		items = items[daoChunk:]
+	var chunk []item
+	wasOwn := false
+	for _, it := range items {
+		own := a.isOwn(it.prefix)
+		alone := !own && a.n.routes.m[it.prefix] != nil && a.n.routes.m[it.prefix].alone
+		if len(chunk) > 0 && (len(chunk) == daoChunk || own != wasOwn || alone) {
+			out = append(out, chunk)
+			chunk = nil
+		}
+		if chunk = append(chunk, it); alone {
+			out = append(out, chunk)
+			chunk = nil
+		}
+		wasOwn = own
 	}
-	return append(out, items)
+	if len(chunk) > 0 {
+		out = append(out, chunk)
+	}
+	return out
 }
 
 // emit sends one DAO: to the root in non-storing mode, to the parent in
@@ -288,18 +309,10 @@ func (a *announcer) acknowledged(src netip.Addr, m DAOAck) {
 			a.retry.Stop()
 		}
 	case m.Status < StatusRejected:
-		// Somebody remembers a sequence of ours, or of a child's, from before
-		// a restart. Which of them is not said: all go on.
-		children := a.reject(a.pending[m.Sequence])
+		prefixes := a.pending[m.Sequence]
 		delete(a.pending, m.Sequence)
 		if a.stale++; a.stale <= maxStaleInRow {
-			for range sequenceWindow / 2 { // to pass it soon
-				a.path = NextSequence(a.path)
-			}
-			a.announceOwn()
-			if children {
-				n.askChildren()
-			}
+			a.reject(prefixes)
 		}
 	case n.dodag.mop == Storing && n.hasAlternative():
 		n.NeighborLost(n.parent.addr)
@@ -308,15 +321,38 @@ func (a *announcer) acknowledged(src netip.Addr, m DAOAck) {
 	}
 }
 
-// reject notes for the children's targets among the prefixes that their
-// sequence is too old, and reports whether there is any.
-func (a *announcer) reject(prefixes []netip.Prefix) (any bool) {
+// reject is called with what somebody above knows a newer sequence of. That is
+// a memory of the time before a restart, and the owner of the target has to go
+// on until it has passed it; or the target has moved and we have not heard.
+func (a *announcer) reject(prefixes []netip.Prefix) {
+	n := a.n
+	now := n.cfg.Clock.Now()
 	for _, p := range prefixes {
-		if r := a.n.routes.m[p]; r != nil {
-			r.rejected, any = true, true
+		r := n.routes.m[p]
+		switch {
+		case r == nil && a.isOwn(p):
+			for range sequenceWindow / 2 { // to pass it soon
+				a.path = NextSequence(a.path)
+			}
+			a.announceOwn()
+			return
+		case r == nil: // withdrawn meanwhile
+		case len(prefixes) > 1: // which one it is was not said
+			r.alone, r.dirty = true, true
+			a.schedule()
+		default:
+			// A child that is there is told so when it announces it again.
+			r.rejected = true
+			if at := now.Add(rejectedTime); r.expires.IsZero() || at.Before(r.expires) {
+				r.expires = at
+			}
+			n.askChildren()
 		}
 	}
-	return any
+}
+
+func (a *announcer) isOwn(p netip.Prefix) bool {
+	return slices.Contains(a.n.externals, p) || p.IsSingleIP() && slices.Contains(a.n.addrs, p.Addr())
 }
 
 // hasAlternative reports whether there is another parent to turn to.
@@ -335,18 +371,16 @@ func (a *announcer) moved(old, now *neighbor) {
 	if a.n.dodag.mop != Storing {
 		return
 	}
-	if a.old != nil && a.old != old {
-		a.leaveOld()
+	if a.old != nil && a.old.addr != now.addr {
+		a.withdrawAll(a.old)
 	}
-	if a.old = old; old == now {
-		a.old = nil
-	}
+	a.old = old
 	a.oldLeft.Start(oldParentTime)
 }
 
 // leaveOld withdraws all from the parent before (RFC 6550 Section 9.8).
 func (a *announcer) leaveOld() {
-	if a.old != nil && a.old != a.n.parent {
+	if a.old != nil && a.old.addr != a.n.parent.addr {
 		a.withdrawAll(a.old)
 	}
 	a.old = nil

@@ -66,8 +66,9 @@ func inspect(packet []byte, instance uint8, dagRank uint16) (c checked, inconsis
 	}
 	// The sender of a datagram that goes down is nearer the root, of one that
 	// goes up farther. A source says zero (RFC 6553 Section 3). One such
-	// error may be a passing one, two are a loop (Section 11.2.2.2).
-	if s := info.SenderRank; s != 0 && (info.Down && s > dagRank || !info.Down && s < dagRank) {
+	// error may be a passing one, two are a loop (Section 11.2.2.2). What
+	// comes back with a forwarding error goes against its direction.
+	if s := info.SenderRank; s != 0 && !info.ForwardingError && (info.Down && s > dagRank || !info.Down && s < dagRank) {
 		if info.RankError {
 			v := dropped("rank error twice: a loop")
 			return c, true, &v

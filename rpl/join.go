@@ -79,10 +79,12 @@ func (n *Node) configure(b *neighbor) {
 }
 
 // farFromAdvertised reports whether our rank has gone so far from what others
-// last heard that they should hear it soon.
+// last heard that they should hear it soon. When it has risen, a child may not
+// be below us any more: a circle of nodes that follow each other must count up
+// fast to the limit that ends it.
 func (n *Node) farFromAdvertised() bool {
 	a, b := int(n.conf.dagRank(n.advertised)), int(n.conf.dagRank(n.rank))
-	return a-b > defaultStep || b-a > defaultStep
+	return b > a || a-b > defaultStep
 }
 
 // take passes on what the root says by way of the parent.

@@ -142,8 +142,9 @@ func (n *Node) pass(c checked, from netip.Addr) Verdict {
 			// The child has no such route: forget it and try again (RFC 6550
 			// Section 11.2.2.3).
 			if r, p, ok := n.routes.find(now, c.h.Dst); ok && r.next == from {
-				n.routes.remove(p)
-				n.dao.withdrawRoute(p, r.seq, r.external)
+				if n.routes.without(p, r, from) {
+					n.dao.withdrawRoute(p, r.seq, r.external)
+				}
 				n.askChildren()
 			}
 			c.info.ForwardingError = false

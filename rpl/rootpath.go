@@ -136,9 +136,10 @@ func (r *Root) turn(c checked, from netip.Addr, tunnelled bool) Verdict {
 	}
 	rt, p, ok := r.routes.find(r.cfg.Clock.Now(), c.h.Dst)
 	if ok && c.at != 0 && c.info.ForwardingError && rt.next == from {
-		r.routes.remove(p) // RFC 6550 Section 11.2.2.3
+		// RFC 6550 Section 11.2.2.3. Another child may know better.
+		ok = !r.routes.without(p, rt, from)
+		r.RefreshRoutes()
 		r.changed()
-		ok = false
 	}
 	if !ok || rt.next == from && c.at == 0 {
 		return noRoute(c.packet)

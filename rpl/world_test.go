@@ -30,6 +30,7 @@ type world struct {
 	errors   int            // ICMPv6 errors sent
 	visits   map[uint32]int // how often a ping was handed on, by its number
 	arrived  map[uint32]int // where a ping came to
+	drops    map[string]int // datagrams dropped, by reason
 	exits    [][]byte
 }
 
@@ -57,7 +58,7 @@ func indexOf(a netip.Addr) int { b := a.As16(); return int(b[14])<<8 | int(b[15]
 func newWorld(t testing.TB, seed uint64) *world {
 	return &world{
 		t: t, now: epoch, rand: rand.New(rand.NewPCG(seed, 1)), loss: make(map[[2]int]float64),
-		visits: make(map[uint32]int), arrived: make(map[uint32]int),
+		visits: make(map[uint32]int), arrived: make(map[uint32]int), drops: make(map[string]int),
 	}
 }
 
@@ -164,7 +165,7 @@ func (s *station) do(v Verdict) {
 	case Exit:
 		s.w.exits = append(s.w.exits, v.Packet)
 	case Drop:
-		debugDrop[v.Reason]++
+		s.w.drops[v.Reason]++
 		self := global(s.i)
 		if e := v.AppendError(nil, self); e != nil {
 			s.w.errors++
@@ -425,7 +426,7 @@ func (w *world) until(what string, limit time.Duration, ok func() error) time.Du
 			return w.now.Sub(start)
 		}
 		if w.now.Sub(start) >= limit {
-			w.t.Fatalf("%s: not within %v: %v", what, limit, err)
+			w.t.Fatalf("%s: not within %v: %v; dropped so far: %v", what, limit, err, w.drops)
 		}
 		w.run(time.Second)
 	}
