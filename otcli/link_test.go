@@ -21,6 +21,12 @@ func TestLinkCommands(t *testing.T) {
 		{x, "parent search", []string{"Error 13: InvalidState"}},
 		{leader, "parent search", []string{"Error 13: InvalidState"}},
 		{x, "mac send datarequest", []string{"Error 13: InvalidState"}},
+		{x, "mac retries direct", []string{"15", "Done"}},
+		{x, "mac retries indirect", []string{"0", "Done"}},
+		{x, "mac retries direct 256", []string{"Error 7: InvalidArgs"}},
+		{x, "mac retries", []string{"Error 7: InvalidArgs"}},
+		{x, "mac retries direct 5", []string{"Done"}},
+		{x, "mac retries direct", []string{"5", "Done"}},
 		{x, "mac send more", []string{"Error 7: InvalidArgs"}},
 		{child, "mac send datarequest", []string{"Error 13: InvalidState"}}, // it always listens
 		{x, "childsupervision failcounter", []string{"0", "Done"}},

@@ -154,6 +154,16 @@ func macCommand(c *CLI, args []string) error {
 		}
 		c.line("0x%04x", a)
 		return nil
+	case "retries":
+		r := &c.node.MAC().Retries
+		of := map[string]*uint8{"direct": &r.Direct, "indirect": &r.Indirect}[word(args, 1)]
+		if of == nil {
+			return InvalidArgs
+		}
+		return number(8, func(*CLI) uint64 { return uint64(*of) }, func(_ *CLI, v uint64) error {
+			*of = uint8(v)
+			return nil
+		})(c, args[2:])
 	case "send":
 		if len(args) != 2 || args[1] != "datarequest" {
 			return InvalidArgs

@@ -168,7 +168,7 @@ func determined(m *message, t meshcop.TLV) []byte {
 		case mle.TypeCSLAccuracy: // the radio's
 			free(0, len(b))
 		case mle.TypeNetworkData:
-			b = withoutCommissioning(b)
+			b = withoutSession(b)
 		case mle.TypePendingDataset, mle.TypeActiveDataset:
 			b = inOrder(b, meshcop.TypeDelayTimer)
 		case mle.TypeDiscovery:
@@ -196,7 +196,7 @@ func determined(m *message, t meshcop.TLV) []byte {
 		case diag.TypeRoute:
 			free(0, 1)
 		case diag.TypeNetworkData:
-			b = withoutCommissioning(b)
+			b = withoutSession(b)
 		case diag.TypeAddresses:
 			b = inAddressOrder(b)
 		case diag.TypeMACCounters:
@@ -208,18 +208,18 @@ func determined(m *message, t meshcop.TLV) []byte {
 	return b
 }
 
-// withoutCommissioning takes the commissioning data out of network data:
-// OpenThread's leaders have some, with a random session id, before there ever
-// was a commissioner.
-func withoutCommissioning(b []byte) []byte {
+// withoutSession is network data without the commissioner's session id, which
+// is random.
+func withoutSession(b []byte) []byte {
 	const commissioning = 4
-	var out []byte
 	for t := range meshcop.TLVs(b).All() {
-		if t.Type>>1 != commissioning {
-			out = append(append(out, byte(t.Type), byte(len(t.Value))), t.Value...)
+		if t.Type>>1 == commissioning {
+			if v, ok := meshcop.TLVs(t.Value).Find(meshcop.TypeCommissionerSessionID); ok {
+				clear(v)
+			}
 		}
 	}
-	return out
+	return b
 }
 
 // inOrder is a sequence of TLVs in the order of their types, without one of

@@ -71,18 +71,15 @@ func (p *Petitions) Active() (id string, session uint16, ok bool) {
 }
 
 // Reset makes the node begin as leader: sessions count on from that in the
-// network data, whose commissioner, if it has one, must petition again. Call it
-// when the node has become leader and the network data is there.
+// network data, whose commissioner, if it has one, must petition again. What
+// there is in the network data then is the number of none, also where there
+// never was a commissioner. Call it when the node has become leader and the
+// network data is there.
 func (p *Petitions) Reset() {
-	p.timer.Stop()
-	p.id = ""
-	c := p.info().Commissioning()
-	if c.SessionID != nil {
+	if c := p.info().Commissioning(); c.SessionID != nil {
 		p.session = *c.SessionID
 	}
-	if c.BorderAgentLocator != nil {
-		p.resign()
-	}
+	p.resign()
 }
 
 func (p *Petitions) info() Info { return Info{p.cfg.Data} }

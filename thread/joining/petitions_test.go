@@ -32,8 +32,8 @@ func (w *world) ask(from *node, src netip.Addr, path string, body []byte) (code 
 func TestPetitions(t *testing.T) {
 	w := newWorld(t)
 	l, c, other := w.add("leader", 0x8400), w.add("commissioner", 0x5400), w.add("other", 0x7c00)
+	l.petition.session = 0xc809
 	w.lead(l)
-	l.petition.session = 0xc80a
 	eid := netip.MustParseAddr("fd00:db8:a:b:1:2:3:4")
 	c.ip.Add(ipAddress(eid))
 	rloc := func(n *node) netip.Addr { return address(n.rloc16) }
@@ -48,9 +48,9 @@ func TestPetitions(t *testing.T) {
 		data string // commissioning data then
 		wait time.Duration
 	}{
-		{"get while there was none", other, rloc(other), "c/cg", "", "2.04", "", "", 0},
-		{"petition from an address that is no locator", c, eid, "c/lp", "0a0141", "2.04", "1001ff", "", 0},
-		{"petition without an id", c, rloc(c), "c/lp", "", "2.04", "1001ff", "", 0},
+		{"get while there was none", other, rloc(other), "c/cg", "", "2.04", "0b02c80a", "0b02c80a", 0},
+		{"petition from an address that is no locator", c, eid, "c/lp", "0a0141", "2.04", "1001ff", "0b02c80a", 0},
+		{"petition without an id", c, rloc(c), "c/lp", "", "2.04", "1001ff", "0b02c80a", 0},
 		{"petition", c, rloc(c), "c/lp", "0a0141", "2.04", "100101 0a0141 0b02c80b", "09025400 0b02c80b 080100", 0},
 		{"petition of another", other, rloc(other), "c/lp", "0a0142", "2.04", "1001ff 0a0141", "09025400 0b02c80b 080100", 0},
 		{"set", c, rloc(c), "c/cs", "0b02c80b 0801ff", "2.04", "100101", "0b02c80b 0801ff 09025400", 0},

@@ -119,6 +119,8 @@ type MAC struct {
 	// Filter, when set, decides whether frames from a source are received and
 	// at which RSSI (the command line's macfilter).
 	Filter func(ext ieee802154.ExtAddr, rssi int8) (int8, bool)
+	// Retries are how often a frame is sent again that was not acknowledged.
+	Retries Retries
 	// Beacons says whether beacon requests are answered.
 	Beacons bool
 
@@ -129,9 +131,13 @@ type MAC struct {
 	Counters Counters
 }
 
+// Retries are those of frames that are sent at once, and of frames that a
+// sleepy child polls for.
+type Retries struct{ Direct, Indirect uint8 }
+
 // New returns a MAC whose radio is off. SetRadio must follow.
 func New(cfg Config) *MAC {
-	m := &MAC{cfg: cfg, rxOn: true, held: map[*neighbor.Child]*Frame{}}
+	m := &MAC{cfg: cfg, rxOn: true, held: map[*neighbor.Child]*Frame{}, Retries: Retries{directRetries, indirectRetries}}
 	m.timer = cfg.Clock.NewTimer(m.timeout)
 	m.csl.timer = cfg.Clock.NewTimer(m.cslDue)
 	m.csl.resume = cfg.Clock.NewTimer(m.Kick)
@@ -295,7 +301,7 @@ func (m *MAC) next() bool {
 			return false
 		}
 		m.op, m.csl.yield = direct, false
-		m.transmit(cmp.Or(int(m.out.Tries), directRetries+1) - 1)
+		m.transmit(cmp.Or(int(m.out.Tries), int(m.Retries.Direct)+1) - 1)
 	}
 	return true
 }
@@ -311,7 +317,7 @@ func (m *MAC) startIndirect(c *neighbor.Child) {
 		}
 	}
 	m.op, m.outChild = indirect, c
-	m.transmit(indirectRetries)
+	m.transmit(int(m.Retries.Indirect))
 }
 
 // ForgetChild drops what is held for a child that is no more, or whose frames

@@ -30,7 +30,7 @@ func (m *MAC) startPoll() {
 	}
 	m.op, m.out = poll, f
 	m.Counters.TxDataPoll++
-	m.transmit(directRetries)
+	m.transmit(int(m.Retries.Direct))
 }
 
 // polledFrame ends the wait after a poll: a frame for us alone came. More may
