@@ -242,6 +242,11 @@ func newRouterRouting(n *Node) routing {
 	var err error
 	r.node, err = rpl.NewNode(rpl.NodeConfig{
 		Clock: &n.clock, Rand: n.rand, Send: n.rplMessage, NextHop: n.nextHop, LinkLocal: n.addrs[0],
+		Changed: func() { // register with the router that routes go by
+			if parent, ok := r.node.Parent(); ok && n.host != nil {
+				n.host.Prefer(parent)
+			}
+		},
 	})
 	if err != nil {
 		panic("wpan: " + err.Error()) // the configuration is made here
