@@ -119,6 +119,7 @@ func (c *PaC) agentEAP(m *Message) error {
 		c.state = Reauthenticating
 		c.want.reauth = false
 	}
+	c.ex.received(Auth)
 	c.initiation.stop()
 	c.heard = c.now()
 	c.reply(m, c.sa, as)
@@ -238,6 +239,7 @@ func rejection(code Result) error {
 // established takes the keys of the handshake into use.
 func (c *PaC) established(sa *SA, lifetime time.Duration, reconfigure bool) {
 	kind := SessionReauthenticated
+	c.ex.received(Auth)
 	if c.sa == nil {
 		kind = SessionAuthorized
 		c.info.Since = c.now()

@@ -52,6 +52,14 @@ func (e *exchanger) done() {
 	e.repeat.stop()
 }
 
+// received forgets the request of a type whose effect shows that it has
+// arrived, though its answer has not.
+func (e *exchanger) received(t Type) {
+	if e.request != nil && Type(binary.BigEndian.Uint16(e.request[6:])) == t {
+		e.done()
+	}
+}
+
 // fresh reports whether m is the next request of the other side.
 func (e *exchanger) fresh(m *Message) bool { return !e.peerKnow || m.Seq == e.peerSeq+1 }
 
