@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gatewayd/sim/scenario"
+	"gatewayd/thread"
 )
 
 // simulation is what `sim` is told.
@@ -21,6 +22,7 @@ type simulation struct {
 	seed    uint64
 	seeds   uint64
 	capture string
+	log     string
 }
 
 func (a *app) simCommand() *cobra.Command {
@@ -52,26 +54,33 @@ Exits with 1 when a run is not as the scenario expects, which ` + "`--seed`" + `
 			if x.seeds == 0 || x.seeds-1 > math.MaxUint64-s.Seed {
 				return usageError{fmt.Errorf("--seeds: %d from seed %d on are none", x.seeds, s.Seed)}
 			}
-			return a.simulate(c.Context(), s, x.seeds)
+			return a.simulate(c.Context(), s, x)
 		},
 	}
 	c.Flags().Uint64Var(&x.seed, "seed", 1, "seed of the run, in place of the scenario's")
 	c.Flags().Uint64Var(&x.seeds, "seeds", 1, "how many runs, with this and the following seeds")
 	c.Flags().StringVar(&x.capture, "capture", "", "write all frames to this file, in place of the scenario's; with several seeds its name gets the seed")
+	c.Flags().StringVar(&x.log, "log", "", "write what nodes log to this file; with several seeds its name gets the seed")
 	return a.printsJSON(c)
 }
 
+// withSeed is a file's name for one of several seeds.
+func withSeed(name string, seed, seeds uint64) string {
+	if name == "" || seeds == 1 {
+		return name
+	}
+	ext := filepath.Ext(name)
+	return fmt.Sprintf("%s-%d%s", strings.TrimSuffix(name, ext), seed, ext)
+}
+
 // simulate runs seeds one after the other.
-func (a *app) simulate(ctx context.Context, s *scenario.Scenario, seeds uint64) error {
+func (a *app) simulate(ctx context.Context, s *scenario.Scenario, x simulation) error {
+	seeds := x.seeds
 	var reports []*scenario.Report
 	var failed []string
 	for seed := s.Seed; seed-s.Seed < seeds; seed++ {
-		name := s.Capture
-		if ext := filepath.Ext(name); name != "" && seeds > 1 {
-			name = fmt.Sprintf("%s-%d%s", strings.TrimSuffix(name, ext), seed, ext)
-		}
 		began := time.Now()
-		r, err := simulateOnce(ctx, s, seed, name)
+		r, err := simulateOnce(ctx, s, seed, withSeed(s.Capture, seed, seeds), withSeed(x.log, seed, seeds))
 		if err != nil {
 			return err
 		}
@@ -105,18 +114,54 @@ func (a *app) simulate(ctx context.Context, s *scenario.Scenario, seeds uint64) 
 	return nil
 }
 
-// simulateOnce runs one seed, with a capture unless its name is empty.
-func simulateOnce(ctx context.Context, s *scenario.Scenario, seed uint64, capture string) (*scenario.Report, error) {
+// simulateOnce runs one seed, with a capture and a log unless their names are
+// empty.
+func simulateOnce(ctx context.Context, s *scenario.Scenario, seed uint64, capture, log string) (r *scenario.Report, err error) {
 	var o scenario.Options
-	if capture == "" {
-		return scenario.Run(ctx, s, seed, o)
+	if capture != "" {
+		f, err := createFile(capture, "capture")
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, f.close()) }()
+		o.Capture = f
 	}
-	f, err := os.Create(capture)
+	if log != "" {
+		f, err := createFile(log, "log")
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, f.close()) }()
+		o.Log = f.event
+	}
+	return scenario.Run(ctx, s, seed, o)
+}
+
+// outFile is a file that is written to.
+type outFile struct {
+	*bufio.Writer
+	f *os.File
+}
+
+func createFile(name, what string) (*outFile, error) {
+	f, err := os.Create(name)
 	if err != nil {
-		return nil, fmt.Errorf("creating the capture: %w", err)
+		return nil, fmt.Errorf("creating the %s: %w", what, err)
 	}
-	w := bufio.NewWriter(f)
-	o.Capture = w
-	r, err := scenario.Run(ctx, s, seed, o)
-	return r, errors.Join(err, w.Flush(), f.Close())
+	return &outFile{bufio.NewWriter(f), f}, nil
+}
+
+func (o *outFile) close() error { return errors.Join(o.Flush(), o.f.Close()) }
+
+// event writes a line. What fails is told in the end: a Writer that failed once
+// does so again.
+func (o *outFile) event(at time.Duration, node string, e thread.Event) {
+	fmt.Fprintf(o, "%.6f %s %s %s", at.Seconds(), node, e.ID, e.Text)
+	for _, a := range e.Attrs {
+		fmt.Fprintf(o, " %s=%v", a.Key, a.Value)
+	}
+	if e.Err != nil {
+		fmt.Fprintf(o, ": %v", e.Err)
+	}
+	fmt.Fprintln(o)
 }

@@ -44,7 +44,8 @@ func TestSim(t *testing.T) {
 	}
 
 	capture := filepath.Join(t.TempDir(), "air.pcapng")
-	several := runCmd(t, "", "sim", file, "--json", "--seed", "4", "--seeds", "2", "--capture", capture)
+	several := runCmd(t, "", "sim", file, "--json", "--seed", "4", "--seeds", "2", "--capture", capture,
+		"--log", filepath.Join(filepath.Dir(capture), "events.log"))
 	var reports []scenario.Report
 	if err := json.Unmarshal([]byte(several.out), &reports); err != nil || several.code != exitOK {
 		t.Fatalf("%v %+v", err, several)
@@ -56,6 +57,10 @@ func TestSim(t *testing.T) {
 		if i, err := os.Stat(filepath.Join(filepath.Dir(capture), name)); err != nil || i.Size() < 1000 {
 			t.Errorf("%v %v", i, err)
 		}
+	}
+	log, err := os.ReadFile(filepath.Join(filepath.Dir(capture), "events-5.log"))
+	if line := " a1 MLE-0001 role changed from=disabled to=detached"; err != nil || !strings.Contains(string(log), line) {
+		t.Errorf("no %q in %q, %v", line, log, err)
 	}
 	// A seed by itself is what it was among others.
 	alone := runCmd(t, "", "sim", file, "--json", "--seed", "5")

@@ -183,6 +183,62 @@ func TestSameSeedSameReport(t *testing.T) {
 	}
 }
 
+// A seed that fails does so again, frame by frame: with clocks that drift, links
+// that lose frames, and nodes that die and come back.
+func TestFailingSeedRepeats(t *testing.T) {
+	s, err := Parse("f", []byte(`
+duration = "6m"
+[[nodes]]
+name = "r"
+count = 9
+placement = "grid"
+spacing = 25.0
+drift = 100.0
+spinel = true
+router-selection-jitter = "5s"
+[[nodes]]
+name = "s"
+kind = "sed"
+count = 9
+placement = "random"
+area = [50.0, 50.0]
+start = "30s"
+csl = "500ms"
+drift = 100.0
+[[links]]
+from = ["r*"]
+to = ["*"]
+loss = 0.2
+[[events]]
+at = "2m"
+do = "kill"
+nodes = ["r1", "s[12]"]
+[[events]]
+at = "3m"
+do = "revive"
+nodes = ["r1", "s[12]"]
+[[traffic]]
+start = "1m"
+every = "300ms"
+[expect]
+delivery = 1.0
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var captures [2]bytes.Buffer
+	var reports [2]*Report
+	for i := range reports {
+		reports[i] = live(t, s, 1, Options{Capture: &captures[i]})
+	}
+	if reports[0].Passed() {
+		t.Error("it passes")
+	}
+	if !reflect.DeepEqual(reports[0], reports[1]) || !bytes.Equal(captures[0].Bytes(), captures[1].Bytes()) {
+		t.Errorf("%d and %d bytes captured\n%+v\n%+v", captures[0].Len(), captures[1].Len(), reports[0], reports[1])
+	}
+}
+
 // Everything that can befall a mesh is seen in the phases of the report.
 func TestEvents(t *testing.T) {
 	s := load(t, "partition.toml")
