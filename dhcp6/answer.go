@@ -123,7 +123,7 @@ func (s *Server) solicit(q *query) *dhcpv6.Message {
 	if rapid {
 		m.AddOption(&dhcpv6.OptionGeneric{OptionCode: dhcpv6.OptionRapidCommit})
 	}
-	if s.cfg.Preference > 0 {
+	if s.cfg.Preference > 0 && !rapid {
 		m.AddOption(dhcpv6.OptPreference(s.cfg.Preference))
 	}
 	s.each(q, m, func(ia *dhcpv6.OptIANA) *dhcpv6.OptIANA { return s.assign(q, ia, rapid) })
@@ -246,7 +246,10 @@ func (s *Server) decline(q *query) *dhcpv6.Message {
 			}
 			d := *l
 			d.State, d.Preferred, d.Valid = Declined, time.Time{}, s.cfg.Clock.Now().Add(s.cfg.Quarantine)
-			s.keep(d, EventDeclined)
+			if !s.keep(d, EventDeclined) { // then until the next restart
+				s.leases.remove(l)
+				s.leases.add(&d)
+			}
 			s.limitDeclined()
 		}
 		return nil

@@ -474,6 +474,14 @@ func TestStoreFails(t *testing.T) {
 	if len(w.server.Leases()) != 0 || len(w.events) != 1 || !strings.HasSuffix(w.events[0], ": full") {
 		t.Errorf("leases %v, events %q", w.server.Leases(), w.events)
 	}
+	// What was declined is so nevertheless.
+	w.store.err = nil
+	a := bind(w, 1, 1)
+	w.store.err = errors.New("full")
+	w.want(w.ask(dhcpv6.MessageTypeDecline, clientID(1), serverID(), ianaOf(1, a)), "reply Success")
+	if l := w.server.Leases(); len(l) != 1 || l[0].State != Declined {
+		t.Errorf("leases %v", l)
+	}
 }
 
 // The prefix changes: those of the old one are ended, new ones given at once.
