@@ -139,6 +139,7 @@ func (n *Node) receiveDIO(src netip.Addr, m DIO) error {
 			b.asked = now
 			n.cfg.Send(message(n.cfg.LinkLocal, src, CodeDIS, DIS{}.Append(nil)))
 		}
+		n.evaluate() // it may have been the parent, in another DODAG
 		return nil
 	}
 	parent, rank, version := n.parent, n.rank, n.version

@@ -31,18 +31,19 @@ func newTrickle(c *alarm.Clock, r *rand.Rand, transmit func()) *trickle {
 	return t
 }
 
-// The bounds of an interval: what a message from the air says is brought
-// between them.
+// The bounds of Imin and Imax: what a message from the air says is brought
+// between them, so that nobody makes a node fill the channel.
 const (
-	minInterval = 8 * time.Millisecond
-	maxInterval = 24 * time.Hour
+	minInterval    = 128 * time.Millisecond
+	minMaxInterval = 8 * time.Second
+	maxInterval    = 24 * time.Hour
 )
 
 // configure sets Imin to 2^min ms and Imax to Imin doubled that often.
 func (t *trickle) configure(c DODAGConfig) {
 	t.imin = max(time.Duration(1)<<min(c.IntervalMin, 26)*time.Millisecond, minInterval)
 	t.imax = min(t.imin<<min(c.IntervalDoublings, 16), maxInterval)
-	t.imax = max(t.imax, t.imin)
+	t.imax = max(t.imax, t.imin, minMaxInterval)
 	t.k = c.Redundancy
 }
 
