@@ -301,7 +301,7 @@ func (p *testPeer) Receive(b []byte) eap.Result {
 
 func (p *testPeer) Close() { p.closed = true }
 
-func want(t *testing.T, what string, got, want any) {
+func want(t testing.TB, what string, got, want any) {
 	t.Helper()
 	if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
 		t.Errorf("%s:\n got %s\nwant %s", what, g, w)
