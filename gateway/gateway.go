@@ -190,6 +190,7 @@ func (g *Gateway) buildThread(now time.Time) {
 		Log:                 g.nodeEvent,
 		Changed:             func() { g.dirty = true },
 		StackVersion:        g.opt.Version,
+		KeepCommissioner:    true,
 		CommissionerChanged: func(s joining.CommissionerState, why error) { g.cli.CommissionerChanged(s, why) },
 		JoinerChanged:       func(e joining.Entry) { g.cli.JoinerChanged(e) },
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"time"
 
 	"gatewayd/radio"
@@ -45,8 +46,8 @@ func (g *Gateway) Radio() Radio {
 func (g *Gateway) UseDataset(d *meshcop.Dataset) error {
 	old := g.node.Datasets().Active()
 	leaving := old != nil && !SameNetwork(old, d)
-	if leaving && g.node.Commissioner().State() != joining.Disabled {
-		if err := g.node.Commissioner().Stop(); err != nil {
+	if leaving {
+		if err := g.node.Commissioner().Stop(); err != nil && !errors.Is(err, joining.ErrAlready) {
 			return err
 		}
 	}

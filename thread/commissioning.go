@@ -48,7 +48,7 @@ func (n *Node) buildCommissioning() {
 				n.cfg.JoinerChanged(e)
 			}
 		},
-		DatasetChanged: func() {}})
+		DatasetChanged: func() {}, Return: n.cfg.KeepCommissioner})
 	c.router = joining.NewJoinerRouter(joining.RouterConfig{Clock: &n.clock, TMF: n.tmf, IP: n.ip, Keys: n.keys, Data: data,
 		Serving: func() bool { return n.mle.Attached() && n.mle.Mode().FullThread() },
 		RLOC16:  n.mle.RLOC16, Address: n.mle.Locator, Active: n.datasets.Active, KeySequence: n.keys.Sequence})

@@ -52,7 +52,7 @@ func (n *Node) mleEvents() mle.Events {
 			n.changed()
 		},
 		ParentChanged:  n.changed,
-		AddressesReady: n.netDataChanged,
+		AddressesReady: n.locatorChanged,
 		Log: func(e mle.Event) {
 			n.log(Event{ID: e.ID, Text: e.What, Attrs: e.Attr})
 		},
@@ -71,6 +71,15 @@ func (n *Node) netDataChanged() {
 	n.commissioning.router.Update()
 	n.commissioning.survey.server.Update()
 	n.changed()
+}
+
+// locatorChanged follows the node's locator, to which answers come.
+func (n *Node) locatorChanged() {
+	n.netDataChanged()
+	if rloc16 := n.mle.RLOC16(); n.rloc16 != rloc16 {
+		n.rloc16 = rloc16
+		n.addr.Restart()
+	}
 }
 
 // RemoveAddress takes an address from the node, which may get another one in

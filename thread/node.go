@@ -57,6 +57,9 @@ type Config struct {
 	// both may be nil.
 	JoinerChanged       func(joining.Entry)
 	CommissionerChanged func(joining.CommissionerState, error)
+	// KeepCommissioner lets the commissioner begin another session when it lost
+	// one while there are joiners on its list.
+	KeepCommissioner bool
 	// Changed is called when addresses, role or network data are others than
 	// before, as a hint to look again.
 	Changed func()
@@ -95,7 +98,8 @@ type Node struct {
 	anycast  []netip.Addr // locators of services that we serve
 	identity identity
 
-	largestData int // network data, in bytes
+	rloc16      uint16 // that address queries were sent from
+	largestData int    // network data, in bytes
 
 	commissioning commissioning
 	diag          *diag.Agent

@@ -136,6 +136,17 @@ func (r *Resolver) ask(e *Entry) {
 		tmf.Options{NonConfirmable: true, Source: r.cfg.RLOC()}, nil)
 }
 
+// Restart asks anew for all that is looked for, as when the node has another
+// routing locator: answers go to the old one.
+func (r *Resolver) Restart() {
+	for _, e := range r.entries {
+		if e.Kind == Query || e.Kind == Retry {
+			e.Kind, e.kept, e.retry = Query, true, r.cfg.Limits.FirstRetry
+			r.ask(e)
+		}
+	}
+}
+
 // Lookup finds what the cache knows without asking.
 func (r *Resolver) Lookup(target netip.Addr) (uint16, bool) {
 	if e := r.find(target); e != nil && (e.Kind == Cached || e.Kind == Snooped) {

@@ -128,6 +128,31 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
+// Under another locator everything is asked anew, at once, also what is not to
+// be asked for a while.
+func TestRestart(t *testing.T) {
+	r := newRig()
+	r.Resolve(elsewhere)
+	r.pass(Limits{}.withDefaults().QueryTimeout)
+	if _, s := r.Resolve(elsewhere); s != Unknown {
+		t.Fatalf("state %v", s)
+	}
+	other := withIID(elsewhere, [8]byte{7: 1})
+	r.Resolve(other)
+	r.Restart()
+	if len(r.sent) != 4 {
+		t.Errorf("sent %q", r.sent)
+	}
+	for _, a := range []netip.Addr{elsewhere, other} {
+		if _, s := r.Resolve(a); s != Asked {
+			t.Errorf("%v: state %v", a, s)
+		}
+	}
+	if r.pass(Limits{}.withDefaults().QueryTimeout); len(r.resolved) != 3 {
+		t.Errorf("resolved %q", r.resolved)
+	}
+}
+
 // A datagram that waits for a child's new address goes when the child has
 // registered it.
 func TestAddressArrivesWhileAskedFor(t *testing.T) {

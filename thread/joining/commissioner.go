@@ -23,6 +23,7 @@ const (
 	keepAliveInterval  = petitionTimeout / 2
 	petitionTries      = 2
 	petitionRetryDelay = time.Second
+	returnDelay        = 10 * time.Second // after a session was lost; our own
 )
 
 // DefaultID is the name under which a commissioner petitions.
@@ -66,6 +67,9 @@ type CommissionerConfig struct {
 	Relayed func(payload []byte)
 	// DatasetChanged is called when the leader says so.
 	DatasetChanged func()
+	// Return has the commissioner petition again after it lost its session, as
+	// when the leader is another one, while there is somebody on the list.
+	Return bool
 }
 
 // Commissioner is a commissioner on a node of the mesh.
@@ -80,6 +84,8 @@ type Commissioner struct {
 	rloc16  uint16     // the leader knows us at
 	aloc    netip.Addr // ours while active
 	timer   *alarm.Timer
+	lost    bool         // the last session, without having been stopped
+	back    *alarm.Timer // to begin another one then
 
 	list     []*entry
 	history  []*entry
@@ -109,6 +115,7 @@ type CommissionerCounters struct {
 func NewCommissioner(cfg CommissionerConfig) *Commissioner {
 	c := &Commissioner{cfg: cfg, id: DefaultID}
 	c.timer = cfg.Clock.NewTimer(c.due)
+	c.back = cfg.Clock.NewTimer(c.comeBack)
 	c.expiry = cfg.Clock.NewTimer(c.expire)
 	c.publish.init(c)
 	cfg.TMF.Handle(tmf.RelayReceive, c.relayed)
@@ -158,6 +165,7 @@ func (c *Commissioner) Start() error {
 	case c.state != Disabled:
 		return ErrAlready
 	}
+	c.back.Stop()
 	c.term++
 	c.tries = 0
 	c.setState(Petitioning, nil)
@@ -167,11 +175,15 @@ func (c *Commissioner) Start() error {
 
 // Stop resigns and clears the list.
 func (c *Commissioner) Stop() error {
-	if c.state == Disabled {
+	if c.state == Disabled && !c.lost {
 		return ErrAlready
 	}
+	c.lost = false
 	active, session, list := c.state == Active, c.session, slices.Clone(c.list)
-	c.end(nil)
+	if c.state != Disabled {
+		c.end(nil)
+	}
+	c.back.Stop()
 	if active {
 		c.sendKeepAlive(meshcop.StateReject, session, nil)
 	}
@@ -216,7 +228,27 @@ func (c *Commissioner) end(why error) {
 		c.cfg.IP.Remove(c.aloc)
 		c.aloc = netip.Addr{}
 	}
+	if c.lost {
+		c.back.Start(returnDelay)
+	}
 	c.setState(Disabled, why)
+}
+
+// lose is the end of an active session that nobody stopped.
+func (c *Commissioner) lose(why error) {
+	c.lost = c.cfg.Return
+	c.end(why)
+}
+
+// comeBack petitions again as long as somebody is still to be let in.
+func (c *Commissioner) comeBack() {
+	switch {
+	case c.state != Disabled:
+	case len(c.list) == 0:
+		c.lost = false
+	case c.Start() != nil:
+		c.back.Start(returnDelay)
+	}
 }
 
 func (c *Commissioner) due() {
@@ -276,7 +308,7 @@ func decodePetition(r tmf.Response, err error) (a meshcop.PetitionResponse, _ er
 }
 
 func (c *Commissioner) activate(session, from uint16) {
-	c.session, c.rloc16 = session, from
+	c.session, c.rloc16, c.lost = session, from, false
 	c.aloc = c.cfg.Address(CommissionerALOC16(session))
 	c.cfg.IP.Add(ip.Address{Addr: c.aloc, Bits: 64, Locator: true})
 	c.timer.Start(keepAliveInterval)
@@ -299,11 +331,11 @@ func (c *Commissioner) keepAlive() {
 			err = fmt.Errorf("joining: the leader answered with %v", r.Code)
 		}
 		if err != nil {
-			c.end(ErrResponseTimeout.because("keep-alive: %w", err))
+			c.lose(ErrResponseTimeout.because("keep-alive: %w", err))
 			return
 		}
 		if s, err := meshcop.DecodeState(r.Payload); err == nil && s != meshcop.StateAccept {
-			c.end(ErrRejected.because("the leader has ended the session"))
+			c.lose(ErrRejected.because("the leader has ended the session"))
 			return
 		}
 		c.timer.Start(keepAliveInterval)
