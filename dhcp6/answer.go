@@ -335,15 +335,11 @@ func (s *Server) assign(q *query, ia *dhcpv6.OptIANA, commit bool) *dhcpv6.OptIA
 		out.Options.Add(&dhcpv6.OptIAAddress{IPv6Addr: l.Addr.AsSlice(), PreferredLifetime: preferred, ValidLifetime: valid})
 		shortest = min(shortest, preferred)
 	}
-	if len(out.Options.Options) == 0 {
-		if refusal == noAddrsAvail {
-			s.notify(Event{Kind: EventRefused, Lease: Lease{DUID: q.duid, IAID: iaid(ia)}, From: q.peer, Err: why})
-		}
-		out.Options.Add(refusal.option())
-	} else if shortest < infinity {
+	given := len(out.Options.Options) > 0
+	if given && shortest < infinity {
 		// Section 14.2: servers say when to come back.
 		out.T1, out.T2 = (shortest / 2).Truncate(time.Second), (shortest * 4 / 5).Truncate(time.Second)
-	} else {
+	} else if given {
 		out.T1, out.T2 = infinity, infinity
 	}
 	if commit {
@@ -351,6 +347,13 @@ func (s *Server) assign(q *query, ia *dhcpv6.OptIANA, commit bool) *dhcpv6.OptIA
 			withdraw(out, []netip.Addr{l.Addr})
 			s.drop(l, EventWithdrawn)
 		}
+	}
+	if !given && refusal == noAddrsAvail {
+		s.notify(Event{Kind: EventRefused, Lease: Lease{DUID: q.duid, IAID: iaid(ia)}, From: q.peer, Err: why})
+	}
+	// A status besides what is withdrawn would make clients overlook that.
+	if len(out.Options.Options) == 0 {
+		out.Options.Add(refusal.option())
 	}
 	return out
 }

@@ -513,6 +513,13 @@ func TestRenumbering(t *testing.T) {
 	}
 	m = w.ask(dhcpv6.MessageTypeRequest, clientID(1), serverID(), ianaOf(1))
 	w.want(m, fmt.Sprintf("reply [1 30m0s/48m0s %v 1h0m0s/2h0m0s %v 1h0m0s/2h0m0s]", old, at))
+	// None: all are ended, without a status that would hide it.
+	if err := w.server.SetPools(nil); err != nil {
+		t.Fatal(err)
+	}
+	w.want(w.ask(dhcpv6.MessageTypeRenew, clientID(1), serverID(), ianaOf(1, old, at)), fmt.Sprintf("reply [1 0s/0s %v 0s/0s %v 0s/0s]", old, at))
+	w.want(w.ask(dhcpv6.MessageTypeRebind, clientID(1), ianaOf(1, old)), fmt.Sprintf("reply [1 0s/0s %v 0s/0s]", old))
+	w.want(w.ask(dhcpv6.MessageTypeSolicit, clientID(1), ianaOf(1)), "advertise [1 0s/0s NoAddrsAvail]")
 }
 
 func TestPools(t *testing.T) {

@@ -131,7 +131,7 @@ func (m *Medium) Run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, syscall.ECONNREFUSED):
+		case absent(err):
 			m.refused.Store(true)
 			continue
 		case err != nil:
@@ -155,6 +155,12 @@ func (m *Medium) Run(ctx context.Context) error {
 	}
 }
 
+// absent reports errors that say of a datagram sent before that it did not
+// reach anybody. They come again only after another one.
+func absent(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH)
+}
+
 // greet makes a dispatcher know this node before it sends anything, and again
 // after it was not there.
 func (m *Medium) greet(ctx context.Context) {
@@ -163,7 +169,7 @@ func (m *Medium) greet(ctx context.Context) {
 	defer tick.Stop()
 	for again := true; ; again = m.refused.Swap(false) {
 		if again {
-			if _, err := m.conn.Write(hello); errors.Is(err, syscall.ECONNREFUSED) {
+			if _, err := m.conn.Write(hello); absent(err) {
 				m.refused.Store(true)
 			}
 		}
@@ -220,7 +226,7 @@ func (m *Medium) Transmit(now time.Time, channel uint8, _ int8, psdu []byte) {
 	m.seq++
 	m.buf = p.Append(m.buf[:0])
 	_, err := m.conn.Write(m.buf)
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	if absent(err) {
 		// That is of an earlier one, in place of sending this one.
 		m.refused.Store(true)
 		_, err = m.conn.Write(m.buf)
