@@ -20,16 +20,18 @@ const (
 	eapHeaderLen = 4
 )
 
-// eapHeader returns code and identifier of an EAP packet whose length fits.
+// eapHeader returns code and identifier of an EAP packet whose length fits. A
+// request and a response have a type.
 func eapHeader(b []byte) (code, id byte, ok bool) {
-	if len(b) < eapHeaderLen || int(binary.BigEndian.Uint16(b[2:])) != len(b) {
+	if len(b) < eapHeaderLen || int(binary.BigEndian.Uint16(b[2:])) != len(b) ||
+		b[0] <= eapResponse && len(b) == eapHeaderLen {
 		return 0, 0, false
 	}
 	return b[0], b[1], true
 }
 
 // authenticate begins a handshake; s.hs has its nonce.
-func (s *Session) authenticate() {
+func (s *session) authenticate() {
 	hs := s.hs
 	hs.deadline = s.now().Add(s.paa.cfg.Timers.Handshake)
 	s.schedule()
@@ -49,7 +51,7 @@ func (s *Session) authenticate() {
 
 // reauthenticate begins a handshake in a session that has keys (RFC 5191
 // Section 4.3).
-func (s *Session) reauthenticate() {
+func (s *session) reauthenticate() {
 	nonce, err := randomBytes(s.paa.cfg.Random, s.paa.cfg.NonceLen)
 	if err != nil {
 		s.ended(err, 0)
@@ -61,7 +63,7 @@ func (s *Session) reauthenticate() {
 }
 
 // result takes an answer of the Backend.
-func (s *Session) result(r eap.Result) {
+func (s *session) result(r eap.Result) {
 	if r.Identity != "" {
 		s.identity = r.Identity
 	}
@@ -95,7 +97,7 @@ func (s *Session) result(r eap.Result) {
 }
 
 // askEAP takes an EAP request to the client.
-func (s *Session) askEAP(packet []byte) {
+func (s *session) askEAP(packet []byte) {
 	hs := s.hs
 	code, id, ok := eapHeader(packet)
 	if !ok || code != eapRequest {
@@ -113,7 +115,7 @@ func (s *Session) askEAP(packet []byte) {
 }
 
 // clientAnswer takes the answer to a PAR of the handshake.
-func (s *Session) clientAnswer(w path, m *Message) error {
+func (s *session) clientAnswer(w path, m *Message) error {
 	hs := s.hs
 	nonce, ok := m.AVPs.Find(CodeNonce)
 	if !ok && hs.pacNonce == nil {
@@ -145,7 +147,7 @@ func (s *Session) clientAnswer(w path, m *Message) error {
 
 // clientEAP takes a PAR by which a client that does not piggy-back sends its
 // EAP response.
-func (s *Session) clientEAP(w path, m *Message) error {
+func (s *session) clientEAP(w path, m *Message) error {
 	hs := s.hs
 	packet, ok := m.AVPs.Find(CodeEAPPayload)
 	switch {
@@ -180,7 +182,7 @@ func (hs *handshake) fits(packet []byte) error {
 // maxFeeds is how many responses to one EAP request are tried.
 const maxFeeds = 4
 
-func (s *Session) respond(packet []byte) {
+func (s *session) respond(packet []byte) {
 	s.hs.fed = slices.Clone(packet)
 	s.hs.feeds++
 	s.hs.conv.Receive(slices.Clone(packet))
@@ -188,7 +190,7 @@ func (s *Session) respond(packet []byte) {
 
 // succeed makes the keys of a client that has authenticated and tells it
 // whether it has access.
-func (s *Session) succeed(r eap.Result) {
+func (s *session) succeed(r eap.Result) {
 	hs := s.hs
 	var keyID uint32
 	for keyID == 0 || s.sa != nil && keyID == s.sa.KeyID {
@@ -229,7 +231,7 @@ func (s *Session) succeed(r eap.Result) {
 
 // reject tells the client that it has no access, and why. The packet is the
 // EAP server's last one, nil if it has not got one.
-func (s *Session) reject(code Result, packet []byte, why error) {
+func (s *session) reject(code Result, packet []byte, why error) {
 	hs := s.hs
 	if c, _, ok := eapHeader(packet); !ok || c == eapRequest || c == eapResponse {
 		packet = []byte{eapFailure, hs.lastID, 0, eapHeaderLen}
@@ -257,7 +259,7 @@ func (s *Session) reject(code Result, packet []byte, why error) {
 }
 
 // completed takes the last answer of a handshake.
-func (s *Session) completed(w path, m *Message) error {
+func (s *session) completed(w path, m *Message) error {
 	hs := s.hs
 	if hs.sa != nil {
 		if id, ok := m.AVPs.uint32(CodeKeyID); !ok || id != hs.sa.KeyID {
@@ -277,7 +279,7 @@ func (s *Session) completed(w path, m *Message) error {
 }
 
 // established gives the client access, with the keys of the handshake.
-func (s *Session) established() {
+func (s *session) established() {
 	p := s.paa
 	kind, sa := SessionReauthenticated, s.hs.sa
 	if s.sa == nil {

@@ -288,7 +288,7 @@ func (p *testPeer) Receive(b []byte) eap.Result {
 	switch {
 	case b[0] == eapRequest && b[4] == 1:
 		return eap.Result{Packet: eapPacket(eapResponse, b[1], 1, []byte(p.identity)...), Identity: p.identity}
-	case b[0] == eapRequest && b[4] == testMethod:
+	case b[0] == eapRequest && b[4] == testMethod && bytes.HasSuffix(b, []byte(p.identity)):
 		p.challenge, p.proved = bytes.Clone(b[5:]), true
 		return eap.Result{Packet: eapPacket(eapResponse, b[1], testMethod, testProof(p.secret, p.challenge)...), Method: testMethod}
 	case b[0] == eapSuccess && p.proved:

@@ -89,7 +89,7 @@ func (bs *buckets) hash(a netip.Addr) uint64 {
 // room at the cost of those that come the same way.
 type halfOpen struct {
 	n       int
-	groups  map[netip.AddrPort]*list.List // of *Session, oldest first
+	groups  map[netip.AddrPort]*list.List // of *session, oldest first
 	sources map[source]int
 }
 
@@ -101,7 +101,7 @@ type source struct {
 
 func (w path) source() source { return source{w.pac.Addr(), w.pre} }
 
-func (h *halfOpen) add(s *Session) {
+func (h *halfOpen) add(s *session) {
 	if h.groups == nil {
 		h.groups = make(map[netip.AddrPort]*list.List)
 		h.sources = make(map[source]int)
@@ -116,7 +116,7 @@ func (h *halfOpen) add(s *Session) {
 	h.n++
 }
 
-func (h *halfOpen) remove(s *Session) {
+func (h *halfOpen) remove(s *session) {
 	if s.hs == nil || s.hs.half == nil {
 		return
 	}
@@ -134,13 +134,13 @@ func (h *halfOpen) remove(s *Session) {
 }
 
 // oldestOf is the oldest handshake from a source.
-func (h *halfOpen) oldestOf(src source) *Session {
+func (h *halfOpen) oldestOf(src source) *session {
 	g := h.groups[src.pre]
 	if g == nil {
 		return nil
 	}
 	for e := g.Front(); e != nil; e = e.Next() {
-		if s := e.Value.(*Session); s.path.source() == src {
+		if s := e.Value.(*session); s.path.source() == src {
 			return s
 		}
 	}
@@ -149,7 +149,7 @@ func (h *halfOpen) oldestOf(src source) *Session {
 
 // victim is who makes room: of the largest group the oldest handshake in which
 // the client has not answered any EAP request yet, or else the oldest.
-func (h *halfOpen) victim() *Session {
+func (h *halfOpen) victim() *session {
 	var largest *list.List
 	for _, g := range h.groups {
 		if largest == nil || g.Len() > largest.Len() {
@@ -160,9 +160,9 @@ func (h *halfOpen) victim() *Session {
 		return nil
 	}
 	for e := largest.Front(); e != nil; e = e.Next() {
-		if s := e.Value.(*Session); s.hs.rounds <= 1 {
+		if s := e.Value.(*session); s.hs.rounds <= 1 {
 			return s
 		}
 	}
-	return largest.Front().Value.(*Session)
+	return largest.Front().Value.(*session)
 }

@@ -97,8 +97,8 @@ type PAA struct {
 	start    starter
 	offer    AVPs
 	encrypt  bool
-	sessions map[uint32]*Session
-	paths    map[pathKey]*Session // the one that was last authenticated there
+	sessions map[uint32]*session
+	paths    map[pathKey]*session // the one that was last authenticated there
 	half     halfOpen
 	buckets  buckets
 	jobs     []job
@@ -115,7 +115,7 @@ func (w path) key() pathKey { return pathKey{w.pac, w.pre} }
 // job is something to be done to a session when its turn comes.
 type job struct {
 	id uint32
-	do func(*Session)
+	do func(*session)
 }
 
 // NewPAA returns an agent that serves at once.
@@ -149,8 +149,8 @@ func NewPAA(cfg PAAConfig) (*PAA, error) {
 		codec:    codec{profile: cfg.Profile, arrange: byCode},
 		cfg:      cfg,
 		encrypt:  cfg.Encrypt || cfg.Deliver != nil,
-		sessions: make(map[uint32]*Session),
-		paths:    make(map[pathKey]*Session),
+		sessions: make(map[uint32]*session),
+		paths:    make(map[pathKey]*session),
 	}
 	p.offer = cfg.Algorithms.offer(p.encrypt)
 	p.pace = cfg.Clock.NewTimer(p.work)
@@ -304,7 +304,7 @@ func (p *PAA) started(w path, m *Message) error {
 	}
 	p.makeRoom(w)
 
-	s := &Session{paa: p, id: m.SessionID, path: w}
+	s := &session{paa: p, id: m.SessionID, path: w}
 	s.ex = exchanger{seq: m.Seq, numbered: true}
 	first := p.firstRequest(m.SessionID, m.Seq)
 	s.firstLen = uint16(len(first))
@@ -324,7 +324,7 @@ func (p *PAA) started(w path, m *Message) error {
 
 // makeRoom gives up handshakes until one more from w is within the limits.
 func (p *PAA) makeRoom(w path) {
-	give := func(s *Session) {
+	give := func(s *session) {
 		p.Counters.Evicted++
 		s.refuse(ErrCrowded)
 	}
@@ -393,7 +393,7 @@ func (p *PAA) Reauthenticate(id uint32) error {
 // ReauthenticateAll starts re-authentication of every client that has access,
 // at Limits.Pace, and says of how many.
 func (p *PAA) ReauthenticateAll() int {
-	return p.forAll(func(s *Session) { _ = p.Reauthenticate(s.id) })
+	return p.forAll(func(s *session) { _ = p.Reauthenticate(s.id) })
 }
 
 // Ping tests whether a client is there; if it is not, its session ends.
@@ -427,11 +427,11 @@ func (p *PAA) Push(id uint32, as []AVP) error {
 // PushAll sends AVPs to every client that has access and can decrypt, at
 // Limits.Pace, and says to how many.
 func (p *PAA) PushAll(as []AVP) int {
-	return p.forAll(func(s *Session) { _ = p.Push(s.id, as) })
+	return p.forAll(func(s *session) { _ = p.Push(s.id, as) })
 }
 
 // forAll does something to every session with access, at Limits.Pace.
-func (p *PAA) forAll(do func(*Session)) int {
+func (p *PAA) forAll(do func(*session)) int {
 	n := len(p.jobs)
 	for _, i := range p.Sessions() {
 		if i.KeyID != 0 && i.State != Terminating {

@@ -9,8 +9,8 @@ import (
 	"gatewayd/eap"
 )
 
-// A Session is an agent's side of one session (RFC 5609 Section 7).
-type Session struct {
+// A session is an agent's side of one session (RFC 5609 Section 7).
+type session struct {
 	paa      *PAA
 	id       uint32
 	path     path
@@ -62,7 +62,7 @@ type handshake struct {
 }
 
 // Info describes the session.
-func (s *Session) Info() Info {
+func (s *session) Info() Info {
 	i := Info{ID: s.id, PaC: s.path.pac, PRE: s.path.pre, State: s.state, Identity: s.identity,
 		Method: s.method, Since: s.since, Lifetime: s.lifetime, Expires: s.expires}
 	if s.sa != nil {
@@ -73,16 +73,16 @@ func (s *Session) Info() Info {
 	return i
 }
 
-func (s *Session) event(k EventKind, why error) {
+func (s *session) event(k EventKind, why error) {
 	if s.paa.cfg.Event != nil {
 		s.paa.cfg.Event(Event{Kind: k, Session: s.Info(), Reason: why})
 	}
 }
 
-func (s *Session) now() time.Time { return s.paa.cfg.Clock.Now() }
+func (s *session) now() time.Time { return s.paa.cfg.Clock.Now() }
 
 // receive takes a message with the session's identifier.
-func (s *Session) receive(w path, m *Message) error {
+func (s *session) receive(w path, m *Message) error {
 	sa := s.sa
 	if m.is(Auth, FlagComplete) && s.hs != nil && s.hs.sa != nil {
 		sa = s.hs.sa // the answer that confirms new keys is protected by them
@@ -119,7 +119,7 @@ func (s *Session) receive(w path, m *Message) error {
 
 // accepted notes that a message is genuine and new: what moved has moved
 // (RFC 5191 Section 5.6).
-func (s *Session) accepted(w path) {
+func (s *session) accepted(w path) {
 	s.heard = s.now()
 	if s.sa == nil || s.path == w {
 		return
@@ -137,7 +137,7 @@ func (s *Session) accepted(w path) {
 }
 
 // requested takes a new request of the client.
-func (s *Session) requested(w path, m *Message) error {
+func (s *session) requested(w path, m *Message) error {
 	switch {
 	case m.is(Auth, FlagRequest):
 		return s.clientEAP(w, m)
@@ -169,7 +169,7 @@ func (s *Session) requested(w path, m *Message) error {
 }
 
 // deliver is what the client is to get encrypted.
-func (s *Session) deliver() AVPs {
+func (s *session) deliver() AVPs {
 	suite := s.Info().Suite
 	if s.paa.cfg.Deliver == nil || suite.Encryption == 0 {
 		return nil
@@ -178,7 +178,7 @@ func (s *Session) deliver() AVPs {
 }
 
 // reply answers a request of the client and remembers the answer.
-func (s *Session) reply(m *Message, encrypted AVPs) {
+func (s *session) reply(m *Message, encrypted AVPs) {
 	a := &Message{Flags: m.Flags & flagsKnown &^ (FlagRequest | FlagReconfig), Type: m.Type, SessionID: s.id, Seq: m.Seq}
 	if len(encrypted) > 0 {
 		a.AVPs = AVPs{s.sa.Encrypt(encrypted, PAASide, s.id, m.Seq)}
@@ -189,7 +189,7 @@ func (s *Session) reply(m *Message, encrypted AVPs) {
 }
 
 // ask sends a new request with the keys sa, which may be nil.
-func (s *Session) ask(t Type, f Flags, sa *SA, as, encrypted AVPs) error {
+func (s *session) ask(t Type, f Flags, sa *SA, as, encrypted AVPs) error {
 	seq, err := s.ex.next(s.paa.cfg.Random)
 	if err != nil {
 		return err
@@ -205,7 +205,7 @@ func (s *Session) ask(t Type, f Flags, sa *SA, as, encrypted AVPs) error {
 }
 
 // answered takes the answer to the request that waits.
-func (s *Session) answered(w path, m *Message) error {
+func (s *session) answered(w path, m *Message) error {
 	switch m.Type {
 	case Auth:
 		if s.hs == nil { // of a handshake that is not gone on with
@@ -235,7 +235,7 @@ func (s *Session) answered(w path, m *Message) error {
 }
 
 // work does the next thing that is wanted, unless a request waits.
-func (s *Session) work() {
+func (s *session) work() {
 	if s.ex.request != nil || s.sa == nil {
 		return
 	}
@@ -263,7 +263,7 @@ func (s *Session) work() {
 	}
 }
 
-func (s *Session) push(as AVPs) {
+func (s *session) push(as AVPs) {
 	if len(s.want.pushes) >= maxPushes {
 		s.want.pushes = s.want.pushes[1:]
 	}
@@ -272,7 +272,7 @@ func (s *Session) push(as AVPs) {
 }
 
 // ping asks the client whether it is there.
-func (s *Session) ping() error {
+func (s *session) ping() error {
 	if s.ex.request != nil {
 		return nil // the answer to that will tell
 	}
@@ -284,7 +284,7 @@ func (s *Session) ping() error {
 }
 
 // schedule sets the session's only timer.
-func (s *Session) schedule() {
+func (s *session) schedule() {
 	at := earliest(s.ex.repeat.at, s.expires, s.renew)
 	if s.hs != nil {
 		at = earliest(at, s.hs.deadline)
@@ -299,7 +299,7 @@ func (s *Session) schedule() {
 }
 
 // probe is when the client is tested next.
-func (s *Session) probe() time.Time {
+func (s *session) probe() time.Time {
 	t := s.heard.Add(s.paa.cfg.Probe)
 	if next := s.pinged.Add(s.paa.cfg.Timers.Ping); next.After(t) {
 		return next
@@ -307,9 +307,9 @@ func (s *Session) probe() time.Time {
 	return t
 }
 
-func (s *Session) due(t time.Time) bool { return !t.IsZero() && !s.now().Before(t) }
+func (s *session) due(t time.Time) bool { return !t.IsZero() && !s.now().Before(t) }
 
-func (s *Session) tick() {
+func (s *session) tick() {
 	cfg := &s.paa.cfg
 	switch {
 	case s.hs != nil && s.due(s.hs.deadline):
@@ -340,7 +340,7 @@ func (s *Session) tick() {
 }
 
 // fail ends a session that cannot go on, without telling the client.
-func (s *Session) fail(why error) {
+func (s *session) fail(why error) {
 	switch {
 	case s.state == Terminating:
 		s.remove()
@@ -354,7 +354,7 @@ func (s *Session) fail(why error) {
 }
 
 // refuse ends a session whose first handshake failed.
-func (s *Session) refuse(why error) {
+func (s *session) refuse(why error) {
 	if s.hs == nil || s.hs.failed == nil {
 		s.paa.Counters.Refused++
 		s.event(SessionRefused, why)
@@ -363,7 +363,7 @@ func (s *Session) refuse(why error) {
 }
 
 // ended ends a session whose client had access.
-func (s *Session) ended(why error, cause Cause) {
+func (s *session) ended(why error, cause Cause) {
 	if s.state != Terminating {
 		s.lost(why, cause)
 	}
@@ -371,7 +371,7 @@ func (s *Session) ended(why error, cause Cause) {
 }
 
 // lost reports that the client's access is over.
-func (s *Session) lost(why error, cause Cause) {
+func (s *session) lost(why error, cause Cause) {
 	s.paa.Counters.Terminated++
 	if s.paa.cfg.Event != nil {
 		s.paa.cfg.Event(Event{Kind: SessionTerminated, Session: s.Info(), Reason: why, Cause: cause})
@@ -380,7 +380,7 @@ func (s *Session) lost(why error, cause Cause) {
 
 // terminate takes the client's access away and tells it so (RFC 5191 Section
 // 4.4).
-func (s *Session) terminate(c Cause, why error) {
+func (s *session) terminate(c Cause, why error) {
 	if s.state == Terminating {
 		return
 	}
@@ -394,7 +394,7 @@ func (s *Session) terminate(c Cause, why error) {
 }
 
 // endHandshake forgets the handshake under way.
-func (s *Session) endHandshake() {
+func (s *session) endHandshake() {
 	if s.hs == nil {
 		return
 	}
@@ -412,7 +412,7 @@ func (s *Session) endHandshake() {
 }
 
 // remove forgets the session.
-func (s *Session) remove() {
+func (s *session) remove() {
 	s.endHandshake()
 	s.ex = exchanger{}
 	s.timer.Stop()
@@ -426,7 +426,7 @@ func (s *Session) remove() {
 }
 
 // exchange is what the keys are made of.
-func (s *Session) exchange(keyID uint32) Exchange {
+func (s *session) exchange(keyID uint32) Exchange {
 	return Exchange{Suite: s.hs.suite, IPAR: s.first[:s.firstLen], IPAN: s.first[s.firstLen:],
 		PaCNonce: s.hs.pacNonce, PAANonce: s.hs.paaNonce, KeyID: keyID}
 }
