@@ -75,7 +75,11 @@ func (m *Message) String() string {
 	return fmt.Sprintf("%s %08x/%08x", s, m.SessionID, m.Seq)
 }
 
-func (m *Message) is(t Type, f Flags) bool { return m.Type == t && m.Flags&flagsKnown == f }
+// is reports whether the message is of a type and has exactly the flags, apart
+// from the one that only says what comes later.
+func (m *Message) is(t Type, f Flags) bool {
+	return m.Type == t && m.Flags&flagsKnown&^FlagReconfig == f
+}
 
 // request reports whether the R bit is set.
 func (m *Message) request() bool { return m.Flags&FlagRequest != 0 }

@@ -33,7 +33,8 @@ type PAAConfig struct {
 	// hop limit of 255. It must not keep or change b.
 	Send func(to netip.AddrPort, b []byte)
 
-	// Event, which may be nil, is told what happens to sessions.
+	// Event, which may be nil, is told what happens to sessions. Neither it
+	// nor any of the functions below may call the agent; a timer may.
 	Event func(Event)
 	// Dropped, which may be nil, is told of every message that was discarded.
 	Dropped func(from netip.AddrPort, why error)

@@ -32,7 +32,8 @@ type PaCConfig struct {
 	// Send sends b, with a hop limit of 255. It must not keep or change b.
 	Send func(to netip.AddrPort, b []byte)
 
-	// Event, which may be nil, is told what happens to the session.
+	// Event, which may be nil, is told what happens to the session. It must
+	// not call the client; a timer may.
 	Event func(Event)
 	// Dropped, which may be nil, is told of every message that was discarded.
 	Dropped func(from netip.AddrPort, why error)
@@ -399,7 +400,7 @@ func (c *PaC) receive(d *Datagram) error {
 	switch {
 	case err != nil:
 		return err
-	case m.Flags&flagsKnown&^FlagReconfig == FlagRequest|FlagStart && m.Type == Auth:
+	case m.is(Auth, FlagRequest|FlagStart):
 		return c.begun(m)
 	case m.SessionID != c.id || c.id == 0:
 		return ErrSession
@@ -408,7 +409,7 @@ func (c *PaC) receive(d *Datagram) error {
 		return nil
 	case c.state == Closed:
 		return fmt.Errorf("%w: %v while %v", ErrUnexpected, m, c.state)
-	case m.request() && m.Type == Auth && m.Flags&FlagComplete != 0 && !c.ex.duplicate(m):
+	case m.is(Auth, FlagRequest|FlagComplete) && !c.ex.duplicate(m):
 		return c.completed(m)
 	}
 	if err := c.authentic(m); err != nil {

@@ -21,7 +21,8 @@ type PREConfig struct {
 	// Zone is the zone of clients' link-local addresses, which a message
 	// cannot carry.
 	Zone string
-	// Limits.ClientRate bounds PCI; the rest of it does not matter here.
+	// Limits.ClientRate bounds a client's PCI and Limits.RelayRate all its
+	// messages; the rest of it does not matter here.
 	Limits Limits
 	// AllowRouted relays for clients that are neither link-local nor known to
 	// be neighbours by a hop limit of 255.
@@ -39,8 +40,9 @@ type PRECounters struct {
 // are neighbours to an agent that is not, and back. It keeps nothing about
 // them.
 type PRE struct {
-	cfg     PREConfig
-	buckets buckets
+	cfg      PREConfig
+	buckets  buckets // of PCI
+	messages buckets // of everything
 
 	Counters PRECounters
 }
@@ -55,7 +57,7 @@ func NewPRE(cfg PREConfig) (*PRE, error) {
 	}
 	cfg.Limits = cfg.Limits.complete()
 	p := &PRE{cfg: cfg}
-	p.buckets.seed = cfg.Seed
+	p.buckets.seed, p.messages.seed = cfg.Seed, cfg.Seed
 	return p, nil
 }
 
@@ -93,6 +95,8 @@ func (p *PRE) toPAA(d *Datagram, m *Message) error {
 		return fmt.Errorf("%w: too large to be relayed", ErrInvalid)
 	case m.Type == Initiation &&
 		!p.buckets.take(p.cfg.Clock.Now(), d.From.Addr(), p.cfg.Limits.ClientRate, clientBurst):
+		return ErrRate
+	case !p.messages.take(p.cfg.Clock.Now(), d.From.Addr(), p.cfg.Limits.RelayRate, relayBurst):
 		return ErrRate
 	}
 	p.Counters.ToPAA++

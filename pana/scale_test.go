@@ -46,7 +46,7 @@ func manySessions(t testing.TB, n int) (perSession float64, stormed time.Duratio
 		c.Limits.Pace = 500
 		c.Backend = largeBackend{testBackend{secret: "s", life: 24 * time.Hour}}
 	})
-	l.relay(preA, func(c *PREConfig) { c.Limits.ClientRate = 1000 })
+	l.relay(preA, func(c *PREConfig) { c.Limits = Limits{ClientRate: 1e6, RelayRate: 1e6} })
 	p.cfg.Limits.RelayRate = 1000
 
 	// The clients' machines are first made, so that what is measured is the

@@ -317,6 +317,67 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// An agent that keeps state may ask for the identity at once (RFC 5191 Section
+// 4.1); a client that piggy-backs answers at once.
+func TestStatefulStart(t *testing.T) {
+	for _, noPiggy := range []bool{false, true} {
+		l := newLab(t, 1)
+		d := l.join(pacAddr, func(c *PaCConfig) { c.NoPiggyback = noPiggy })
+		var got []*Message
+		l.nodes[paaAddr] = func(g Datagram) {
+			m, err := Decode(g.Payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got = append(got, m); m.Type == Initiation {
+				start := Message{Flags: FlagRequest | FlagStart, Type: Auth, SessionID: 5, Seq: 9, AVPs: append(sha1Only.offer(false),
+					AVP{Code: CodeEAPPayload, Value: eapPacket(eapRequest, 1, 1)})}
+				l.deliver(paaAddr, pacAddr, start.Append(nil))
+			}
+		}
+		d.Start(paaAddr)
+		l.run(100 * time.Millisecond)
+		response := string(eapPacket(eapResponse, 1, 1, []byte("bob")...))
+		carries := func(m *Message) bool { v, _ := m.AVPs.Find(CodeEAPPayload); return string(v) == response }
+		switch {
+		case !noPiggy && (len(got) != 2 || !got[1].is(Auth, FlagStart) || !carries(got[1])):
+			t.Errorf("sent %v", got)
+		case noPiggy && (len(got) != 3 || !got[1].is(Auth, FlagStart) || carries(got[1]) || !got[2].is(Auth, FlagRequest) || !carries(got[2])):
+			t.Errorf("sent %v", got)
+		}
+	}
+}
+
+// The agent can tell clients to get themselves new addresses.
+func TestReconfigure(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		_, d := up(t, func(c *PAAConfig) { c.Reconfigure = on }, nil)
+		want(t, "client is told", d.Info().Reconfigure, on)
+	}
+}
+
+// A client is not authorized any more: re-authentication ends its session.
+func TestAuthorizationWithdrawn(t *testing.T) {
+	allowed := true
+	l, d := up(t, func(c *PAAConfig) {
+		c.Authorize = func(_ Info, r eap.Result) error {
+			if r.MSK != nil || r.EMSK != nil {
+				t.Error("keys are shown")
+			}
+			if allowed {
+				return nil
+			}
+			return errors.New("blocked")
+		}
+	}, nil)
+	allowed = false
+	_ = d.Reauthenticate()
+	l.run(time.Second)
+	want(t, "agent", story(l.events), "terminated: pana: authorization rejected: blocked")
+	want(t, "client", story(d.events), "terminated: pana: authorization rejected")
+	want(t, "sessions", l.paa.Sessions(), []Info{})
+}
+
 // An EAP server that answers later is waited for without repeating anything.
 func TestSlowBackend(t *testing.T) {
 	l := newLab(t, 1)
