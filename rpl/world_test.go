@@ -31,10 +31,16 @@ type world struct {
 	visits   map[uint32]int // how often a ping was handed on, by its number
 	arrived  map[uint32]int // where a ping came to
 	drops    map[string]int // datagrams dropped, by reason
-	exits    [][]byte
+	exits    []exit
 }
 
 const macTries = 4
+
+// exit is a datagram that left the DODAG at a station.
+type exit struct {
+	at     int
+	packet []byte
+}
 
 // station is one node's radio and IPv6 stack around its machine.
 type station struct {
@@ -163,7 +169,7 @@ func (s *station) do(v Verdict) {
 	case Deliver:
 		s.deliver(v.Packet)
 	case Exit:
-		s.w.exits = append(s.w.exits, v.Packet)
+		s.w.exits = append(s.w.exits, exit{s.i, v.Packet})
 	case Drop:
 		s.w.drops[v.Reason]++
 		self := global(s.i)
