@@ -267,11 +267,17 @@ func (s *session) completed(w path, m *Message) error {
 		}
 	}
 	s.ex.done()
-	if hs.failed != nil {
+	switch {
+	case hs.failed == nil:
+		s.established()
+	case s.want.terminate == 0:
 		s.remove()
 		return nil
+	default: // ended meanwhile; the client is told with its new keys
+		s.sa.Wipe()
+		s.sa = hs.sa
+		s.endHandshake()
 	}
-	s.established()
 	s.accepted(w)
 	s.work()
 	s.schedule()

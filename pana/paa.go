@@ -30,7 +30,8 @@ type PAAConfig struct {
 	// Backend authenticates.
 	Backend eap.Backend
 	// Send sends b from the port that clients and relay elements know, with a
-	// hop limit of 255. It must not keep or change b.
+	// hop limit of 255. It must not keep or change b, nor have it received
+	// before it returns.
 	Send func(to netip.AddrPort, b []byte)
 
 	// Event, which may be nil, is told what happens to sessions. Neither it

@@ -29,7 +29,8 @@ type PaCConfig struct {
 	Jitter *rand.Rand
 	// Peer returns a new EAP peer for a handshake.
 	Peer func() Peer
-	// Send sends b, with a hop limit of 255. It must not keep or change b.
+	// Send sends b, with a hop limit of 255. It must not keep or change b, nor
+	// have it received before it returns.
 	Send func(to netip.AddrPort, b []byte)
 
 	// Event, which may be nil, is told what happens to the session. It must

@@ -14,7 +14,8 @@ type PREConfig struct {
 	// PAA is the agent. Only from this address are relayed messages taken.
 	PAA netip.AddrPort
 	// Send sends b: to the agent from any port that does not change, to a
-	// client from the port that clients know, with a hop limit of 255.
+	// client from the port that clients know, with a hop limit of 255. It must
+	// not keep b.
 	Send func(to netip.AddrPort, b []byte)
 	// Dropped, which may be nil, is told of every message that was discarded.
 	Dropped func(from netip.AddrPort, why error)

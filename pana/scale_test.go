@@ -11,7 +11,6 @@ import (
 
 	"gatewayd/alarm"
 	"gatewayd/eap"
-	"gatewayd/eap/psk"
 )
 
 // heap is how much is in use.
@@ -137,35 +136,33 @@ func (b largeBackend) Converse(port eap.Port, answer func(eap.Result)) eap.Conve
 	return b.testBackend.Converse(port, answer)
 }
 
-// A full authentication by EAP-PSK, agent and client in one process, with
-// SHA-256 and encryption of the network key.
+// A full authentication, agent and client in one process, with SHA-256 and
+// encryption of the network key.
 func BenchmarkAuthentication(b *testing.B) {
-	key, err := psk.NewKey([]byte("0123456789abcdef"))
-	if err != nil {
-		b.Fatal(err)
+	for _, m := range methods(b) {
+		b.Run(m.name, func(b *testing.B) { benchmarkAuthentication(b, m) })
 	}
+}
+
+func benchmarkAuthentication(b *testing.B, m method) {
 	random := chacha(1)
 	clock := &alarm.Clock{}
 	clock.Set(day0)
 	jitter := rand.New(rand.NewPCG(1, 1))
-	server := []eap.ServerMethodFactory{&psk.Server{ID: "gateway", Rand: random, Lookup: func(string) *psk.Key { return key }}}
 	type datagram struct {
 		to netip.AddrPort
 		b  []byte
 	}
 	var queue []datagram
 	post := func(to netip.AddrPort, m []byte) { queue = append(queue, datagram{to, slices.Clone(m)}) }
-	p, err := NewPAA(PAAConfig{Clock: clock, Random: random, Jitter: jitter, Send: post,
-		Backend: &eap.Local{Rand: random, Methods: func(string, eap.Port) []eap.ServerMethodFactory { return server }},
+	p, err := NewPAA(PAAConfig{Clock: clock, Random: random, Jitter: jitter, Send: post, Backend: m.backend(),
 		Deliver: func(Info) []AVP { return []AVP{netKey.AVP()} }, Limits: Limits{ClientRate: 1e9}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	got := 0
-	c, err := NewPaC(PaCConfig{Clock: clock, Random: random, Jitter: jitter, Send: post, Delivered: func([]AVP) { got++ },
-		Peer: func() Peer {
-			return eap.NewPeer(eap.PeerConfig{Identity: "bob", Methods: []eap.PeerMethodFactory{&psk.Peer{Key: key, Rand: random}}})
-		}})
+	c, err := NewPaC(PaCConfig{Clock: clock, Random: random, Jitter: jitter, Send: post, Peer: m.client,
+		Delivered: func([]AVP) { got++ }})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -385,7 +385,11 @@ func (s *session) terminate(c Cause, why error) {
 		return
 	}
 	s.lost(why, 0)
-	s.endHandshake()
+	if s.hs != nil && s.hs.sa != nil {
+		s.hs.failed = why // the client may have the new keys already: its answer tells
+	} else {
+		s.endHandshake()
+	}
 	s.state = Terminating
 	s.expires, s.renew = time.Time{}, time.Time{}
 	s.want = wants{terminate: c}

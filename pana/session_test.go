@@ -163,6 +163,26 @@ func TestTermination(t *testing.T) {
 	}
 }
 
+// Access is taken away while the client is getting new keys: it learns of it
+// all the same, whichever it has.
+func TestTerminationDuringReauthentication(t *testing.T) {
+	for after := range 40 {
+		l, d := up(t, nil, nil)
+		_ = l.paa.Reauthenticate(d.Info().ID)
+		l.run(time.Duration(after) * time.Millisecond)
+		if err := l.paa.Disconnect(d.Info().ID); err != nil {
+			t.Fatal(err)
+		}
+		l.run(time.Second)
+		if e := d.events[len(d.events)-1]; e.Kind != SessionTerminated || e.Cause != Administrative || d.State() != Closed {
+			t.Errorf("after %d ms: client is %v: %s", after, d.State(), story(d.events))
+		}
+		if n := len(l.paa.sessions); n != 0 || l.paa.Counters.Terminated != 1 {
+			t.Errorf("after %d ms: %d sessions, %s", after, n, story(l.events))
+		}
+	}
+}
+
 // A session ends with its lifetime unless somebody re-authenticates.
 func TestLifetime(t *testing.T) {
 	minute := func(c *PAAConfig) { c.Backend = testBackend{secret: "s", life: time.Minute} }
