@@ -2,6 +2,7 @@ package wpan
 
 import (
 	"net/netip"
+	"slices"
 
 	"gatewayd/ieee802154"
 	"gatewayd/ipv6"
@@ -12,7 +13,7 @@ import (
 // Implementation constants.
 const (
 	maxQueued  = 128 // datagrams waiting for the air
-	maxPerHop  = 64  // of these, to one neighbour
+	maxPerHop  = 48  // of these, to one neighbour, urgent ones and others each
 	maxInParts = 32  // datagrams being put together
 	// maxOnAir is the largest datagram between two nodes: one of the MTU
 	// within a tunnel, and the headers of RPL.
@@ -25,6 +26,7 @@ type datagram struct {
 	hop       ieee802154.Addr
 	unsecured bool
 	urgent    bool // the network's own: before what it carries
+	turn      int  // how many to the same neighbour were before it
 	offset    int  // where the next frame goes on
 	tag       uint16
 	done      func(ok bool)
@@ -53,31 +55,38 @@ func (a *adaptation) send(d *datagram) bool {
 		d.finish(false)
 		return false
 	}
-	if d.urgent {
-		at := 0
-		for at < len(a.queue) && (a.queue[at].urgent || a.queue[at] == a.current || a.queue[at].offset > 0) {
-			at++
-		}
-		a.queue = append(a.queue, nil)
-		copy(a.queue[at+1:], a.queue[at:])
-		a.queue[at] = d
-	} else {
-		a.queue = append(a.queue, d)
+	at := len(a.queue)
+	for at > 0 && a.precedes(d, a.queue[at-1]) {
+		at--
 	}
+	a.queue = slices.Insert(a.queue, at, d)
 	a.n.mac.Kick()
 	return true
+}
+
+// precedes reports whether d goes before q: what is urgent before what is not,
+// and neighbours by turns, so that one that is slow to answer does not keep
+// those behind it waiting for all that it is to get.
+func (a *adaptation) precedes(d, q *datagram) bool {
+	switch {
+	case q == a.current || q.offset > 0:
+		return false
+	case d.urgent != q.urgent:
+		return d.urgent
+	}
+	return d.turn < q.turn
 }
 
 // room makes sure that there is some: one neighbour that does not answer must
 // not take all of it, and what is urgent displaces the last that is not.
 func (a *adaptation) room(d *datagram) bool {
-	same := 0
+	d.turn = 0
 	for _, q := range a.queue {
-		if q.hop == d.hop {
-			same++
+		if q.hop == d.hop && q.urgent == d.urgent {
+			d.turn++
 		}
 	}
-	if !d.urgent && same >= maxPerHop {
+	if d.turn >= maxPerHop {
 		return false
 	}
 	if len(a.queue) < maxQueued {
@@ -89,11 +98,21 @@ func (a *adaptation) room(d *datagram) bool {
 	for i := len(a.queue) - 1; i >= 0; i-- {
 		if q := a.queue[i]; !q.urgent && q != a.current && q.offset == 0 {
 			a.remove(q)
+			a.n.Counters.QueueFull++
 			q.finish(false)
 			return true
 		}
 	}
 	return false
+}
+
+// flush empties the queue.
+func (a *adaptation) flush() {
+	queue := a.queue
+	a.queue, a.current = nil, nil
+	for _, d := range queue {
+		d.finish(false)
+	}
 }
 
 func (d *datagram) finish(ok bool) {
@@ -122,14 +141,18 @@ func (n *Node) NextFrame(f *mac.Frame) bool {
 			return true
 		}
 		a.remove(d)
-		n.Counters.Malformed++
+		n.Counters.Undelivered++
 		d.finish(false)
 	}
 	return false
 }
 
-// fill puts the next piece of a datagram into a frame.
+// fill puts the next piece of a datagram into a frame; false if it cannot be
+// sent.
 func (a *adaptation) fill(d *datagram, f *mac.Frame) bool {
+	if a.n.secured() && !d.unsecured && a.n.mac.ActiveKey() == 0 {
+		return false // nothing leaves a secured network in the clear unless it is meant to
+	}
 	*f = mac.Frame{Dst: d.hop, Unsecured: d.unsecured}
 	room := a.n.mac.Room(f)
 	buf := make([]byte, 0, ieee802154.MaxPSDU)

@@ -1,10 +1,13 @@
 package wpan
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
+	"gatewayd/alarm"
 	"gatewayd/eap"
+	"gatewayd/ieee802154"
 	"gatewayd/pana"
 )
 
@@ -33,7 +36,8 @@ type authentication struct {
 	recovering bool           // the device missed a key: it asks without one
 	asked      time.Time
 	search     search
-	activate   func()
+	joins      joins
+	activate   *alarm.Timer // running: the next key is on its way to everybody
 }
 
 // serve begins what a node does in PANA once it is in the network.
@@ -55,16 +59,11 @@ func (a *authentication) servePAA() {
 	var err error
 	a.paa, err = pana.NewPAA(pana.PAAConfig{
 		Clock: &n.clock, Random: n.cfg.Random, Backend: n.cfg.Backend,
-		Send:    func(to netip.AddrPort, b []byte) { a.send(portPANA, to, b, false) },
-		Event:   a.sessionEvent,
-		Dropped: a.dropped,
-		Authorize: func(i pana.Info, r eap.Result) error {
-			if n.cfg.Authorize == nil {
-				return nil
-			}
-			return n.cfg.Authorize(i, r)
-		},
-		Deliver: func(pana.Info) []pana.AVP { return n.keyAVPs() },
+		Send:      func(to netip.AddrPort, b []byte) { a.send(portPANA, to, b, false) },
+		Event:     a.sessionEvent,
+		Dropped:   a.dropped,
+		Authorize: n.authorize,
+		Deliver:   n.keyAVPs,
 		// A relay element is a node of the network: what comes from one has
 		// been under the network's key on every hop.
 		Relay:    func(pre netip.AddrPort) bool { return n.network.Prefix.Contains(pre.Addr()) },
@@ -78,8 +77,41 @@ func (a *authentication) servePAA() {
 		return
 	}
 	n.HandleUDP(portPANA, func(d Datagram) {
-		a.paa.Receive(pana.Datagram{From: d.Src, HopLimit: d.HopLimit, Payload: d.Payload})
+		if !d.Link.FromHost { // a host is no node of the network, wherever it says it is
+			a.paa.Receive(pana.Datagram{From: d.Src, HopLimit: d.HopLimit, Payload: d.Payload})
+		}
 	})
+	if n.hasNext() {
+		a.activate.Start(activationDelay) // a change that a restart interrupted
+	}
+}
+
+// ErrNotPermitted is why a device is refused that is new while none may join.
+var ErrNotPermitted = errors.New("wpan: new devices may not join now")
+
+// authorize decides about a device that has authenticated. One that was in the
+// network before may come back while others may not join.
+func (n *Node) authorize(i pana.Info, r eap.Result) error {
+	if !n.permit && !n.knows(linkAddress(i.PaC.Addr()).Ext) {
+		return ErrNotPermitted
+	}
+	if n.cfg.Authorize == nil {
+		return nil
+	}
+	return n.cfg.Authorize(i, r)
+}
+
+// knows reports a device with a registered address or a session.
+func (n *Node) knows(ext ieee802154.ExtAddr) bool {
+	if _, ok := n.border.Lookup(inPrefix(n.network.Prefix, ext)); ok {
+		return true
+	}
+	for _, s := range n.auth.paa.Sessions() {
+		if s.KeyID != 0 && linkAddress(s.PaC.Addr()).Ext == ext {
+			return true
+		}
+	}
+	return false
 }
 
 // port describes a client to the EAP server.
@@ -105,36 +137,45 @@ func station(a [8]byte) string {
 
 // keyAVPs are the network's keys as a device is given them, the one in use
 // first.
-func (n *Node) keyAVPs() []pana.AVP {
+func (n *Node) keyAVPs(s pana.Info) []pana.AVP {
 	ks := []Key{n.network.Key}
-	if o := n.network.Other; o.Index != 0 && newer(o.Index, n.network.Key.Index) {
-		ks = append(ks, o)
+	if n.hasNext() {
+		ks = append(ks, n.network.Other)
 	}
 	var as []pana.AVP
 	for _, k := range ks {
-		nk := pana.NetworkKey{Key: k.Value, Index: k.Index}
+		count, ok := n.auth.joins.count(n, s, k)
+		if !ok {
+			return nil
+		}
+		nk := pana.NetworkKey{Key: k.Value, Index: k.Index, AuthCounter: count}
 		as = append(as, nk.AVP())
+	}
+	if n.auth.joins.worn(n.network.Key) {
+		n.clock.After(0, func() { n.RotateKey() })
 	}
 	return as
 }
 
 // RotateKey makes a new network key, tells it to every session and puts it into
-// use a while later. It returns the index.
+// use a while later. It returns the index; false while a change is under way,
+// without a network, and if the key cannot be stored.
 func (n *Node) RotateKey() (uint8, bool) {
-	if n.auth.paa == nil || n.auth.activate != nil {
+	if n.auth.paa == nil || n.hasNext() {
 		return 0, false
 	}
-	k := Key{Index: n.network.Key.next()}
-	if _, err := n.cfg.Random.Read(k.Value[:]); err != nil || !n.learnKey(k) {
+	k, err := n.newKey(n.network.Key.next())
+	if err != nil || !n.learnKey(k) {
+		return 0, false
+	}
+	if n.saveNetwork() != nil {
+		n.mac.DropKey(k.Index)
+		n.network.Other = Key{}
 		return 0, false
 	}
 	nk := pana.NetworkKey{Key: k.Value, Index: k.Index}
 	n.auth.paa.PushAll([]pana.AVP{nk.AVP()})
-	t := n.clock.After(activationDelay, func() {
-		n.auth.activate = nil
-		n.switchKey()
-	})
-	n.auth.activate = t.Stop
+	n.auth.activate.Start(activationDelay)
 	return k.Index, true
 }
 
@@ -162,6 +203,9 @@ func (a *authentication) dropped(from netip.AddrPort, why error) {
 
 // send sends a PANA message. To a client that has no key it goes without one.
 func (a *authentication) send(from uint16, to netip.AddrPort, b []byte, unsecured bool) {
+	if to.Addr().IsLinkLocalUnicast() && a.n.isJoiner(linkAddress(to.Addr())) {
+		unsecured = true
+	}
 	a.n.sendUDP(Datagram{Src: netip.AddrPortFrom(netip.Addr{}, from), Dst: to, HopLimit: 255, Payload: b},
 		sending{unsecured: unsecured, urgent: true})
 }
@@ -190,10 +234,7 @@ func (a *authentication) relay(d Datagram) {
 // stop ends what serve and join began.
 func (a *authentication) stop() {
 	a.search.timer.Stop()
-	if a.activate != nil {
-		a.activate()
-		a.activate = nil
-	}
+	a.activate.Stop()
 	if a.paa != nil {
 		a.paa.Close()
 		a.paa = nil

@@ -5,7 +5,7 @@
 //     8505), the root of its RPL (RFC 6550) and its PANA Authentication Agent
 //     (RFC 5191)
 //   - Router: joins it, forwards, and takes joining devices further as a PANA
-//     Relay Element (RFC 6345)
+//     Relay Element (RFC 6345) and as a DHCPv6 relay agent (RFC 8415 Section 19)
 //   - Host: joins it
 //
 // Each hop puts datagrams together again (route over); links are secured by one

@@ -16,18 +16,50 @@ const (
 
 // Implementation constants.
 const (
-	maxJoiners    = 64
-	joinerTime    = 2 * time.Minute       // that a device without a key is remembered for
-	joinerPeriod  = 20 * time.Millisecond // between its datagrams, on average
-	joinerCredits = 50
+	maxJoiners = 64
+	joinerTime = 2 * time.Minute // that a device without a key is remembered for
 )
 
-// joiners are the devices that were heard without a key, and how much more is
-// taken from all of them together.
+// Allowances of datagrams without a key: of one device, and of all together.
+var (
+	joinerAllowance  = allowance{most: 20, period: 50 * time.Millisecond}
+	joinersAllowance = allowance{most: 50, period: 20 * time.Millisecond}
+)
+
+// allowance is a bucket of credits: most at once, one more each period.
+type allowance struct {
+	most   int
+	period time.Duration
+}
+
+// bucket is what is left of an allowance.
+type bucket struct {
+	spent int
+	since time.Time
+}
+
+// take takes a credit; false if there is none.
+func (b *bucket) take(a allowance, now time.Time) bool {
+	if back := now.Sub(b.since) / a.period; back > 0 {
+		b.spent, b.since = max(0, b.spent-int(min(back, time.Duration(a.most)))), now
+	}
+	if b.spent >= a.most {
+		return false
+	}
+	b.spent++
+	return true
+}
+
+// joiner is a device that was heard without a key.
+type joiner struct {
+	at time.Time
+	bucket
+}
+
+// joiners are all of them.
 type joiners struct {
-	heard   map[ieee802154.ExtAddr]time.Time
-	credits int
-	since   time.Time
+	heard map[ieee802154.ExtAddr]*joiner
+	all   bucket
 }
 
 // isJoiner reports a device that has no key: what it asked is answered without.
@@ -35,36 +67,31 @@ func (n *Node) isJoiner(a ieee802154.Addr) bool {
 	if n.network.Open || a.Mode != ieee802154.AddrExtended {
 		return false
 	}
-	at, ok := n.joiners.heard[a.Ext]
-	return ok && n.clock.Now().Sub(at) < joinerTime
+	j := n.joiners.heard[a.Ext]
+	return j != nil && n.clock.Now().Sub(j.at) < joinerTime
 }
 
-// joinerHeard notes a device without a key; false if there are too many of
-// them, or they say too much.
+// joinerHeard notes a device without a key; false if it says too much, or all
+// of them do. When there is no room, the one that was silent for longest is
+// forgotten: its next word brings it back.
 func (n *Node) joinerHeard(a ieee802154.ExtAddr) bool {
-	j, now := &n.joiners, n.clock.Now()
-	if more := int(now.Sub(j.since) / joinerPeriod); more > 0 || j.since.IsZero() {
-		j.credits, j.since = min(j.credits+max(more, 0), joinerCredits), now
-		if j.credits == 0 {
-			j.credits = joinerCredits
-		}
-	}
-	if j.credits == 0 {
-		return false
-	}
-	j.credits--
-	if _, known := j.heard[a]; !known && len(j.heard) >= maxJoiners {
-		for x, at := range j.heard {
-			if now.Sub(at) >= joinerTime {
-				delete(j.heard, x)
+	js, now := &n.joiners, n.clock.Now()
+	j := js.heard[a]
+	if j == nil {
+		if len(js.heard) >= maxJoiners {
+			var oldest ieee802154.ExtAddr
+			for x, y := range js.heard {
+				if o := js.heard[oldest]; o == nil || y.at.Before(o.at) {
+					oldest = x
+				}
 			}
+			delete(js.heard, oldest)
 		}
-		if len(j.heard) >= maxJoiners {
-			return false
-		}
+		j = &joiner{}
+		js.heard[a] = j
 	}
-	j.heard[a] = now
-	return true
+	j.at = now
+	return j.take(joinerAllowance, now) && js.all.take(joinersAllowance, now)
 }
 
 // mayPassUnsecured is the filter of a secured network for what comes under no
@@ -93,18 +120,52 @@ func (n *Node) mayPassUnsecured(h ipv6.Header, proto uint8, b []byte, info Link)
 		if err != nil || !n.takesJoiners() {
 			return false
 		}
-		// An address is not registered by who has no key: the body of a
-		// solicitation is bare or has a link-layer address only.
-		const bare = 4 + 16 + 16
+		options := 4 // where they begin in the body (RFC 4861 Section 4)
 		switch m.Type {
-		case ipv6.ICMPRouterSolicit, ipv6.ICMPNeighborSolicit:
-			return len(m.Body) <= bare && n.joinerHeard(info.Src.Ext)
+		case ipv6.ICMPNeighborSolicit:
+			options += 16
+		case ipv6.ICMPRouterSolicit:
+		default:
+			return false
 		}
+		// An address is not registered by who has no key.
+		return onlyOption(m.Body, options, optionSource) && n.joinerHeard(info.Src.Ext)
+	}
+	return false
+}
+
+// Options of neighbour discovery.
+const (
+	optionSource = 1 // source link-layer address
+	optionTarget = 2 // target link-layer address
+)
+
+// onlyOption reports that there are options of one type at most in the body of
+// a message of neighbour discovery.
+func onlyOption(body []byte, off int, typ uint8) bool {
+	for off < len(body) {
+		if len(body) < off+8 || body[off] != typ || body[off+1] == 0 {
+			return false
+		}
+		off += 8 * int(body[off+1])
+	}
+	return off == len(body)
+}
+
+// inClear reports a message of neighbour discovery that may go to a device
+// without a key: not one about a registration. An address that was feigned
+// could otherwise keep a node of the network from its own.
+func inClear(typ uint8, body []byte) bool {
+	switch typ {
+	case ipv6.ICMPRouterAdvert:
+		return true
+	case ipv6.ICMPNeighborAdvert:
+		return onlyOption(body, 4+16, optionTarget)
 	}
 	return false
 }
 
 // takesJoiners reports whether this node takes devices without a key further:
-// a coordinator or router of a network that permits joining, or that has
-// sessions to keep.
+// a coordinator or router does, also while no new ones may join, for those that
+// come back. Who may, the agent decides.
 func (n *Node) takesJoiners() bool { return n.attached() && n.cfg.Role != Host }

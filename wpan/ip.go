@@ -104,11 +104,16 @@ func (n *Node) receive(packet []byte, info Link) {
 // onward takes a datagram with a routable destination, ours or not: RPL's
 // headers come first, for a source route passes through addresses of ours.
 func (n *Node) onward(h ipv6.Header, packet []byte, info Link) {
-	if h.Src.IsLinkLocalUnicast() {
+	if !routable(h.Src) {
 		n.Counters.Refused++
 		return
 	}
 	n.routing.arrived(h, packet, info)
+}
+
+// routable reports an address that datagrams are forwarded by.
+func routable(a netip.Addr) bool {
+	return !a.IsMulticast() && !a.IsLinkLocalUnicast() && !a.IsUnspecified() && !a.IsLoopback()
 }
 
 // maxNesting bounds datagrams inside each other.
@@ -133,7 +138,7 @@ func (n *Node) deliver(h ipv6.Header, packet []byte, info Link) {
 		}
 	case ipv6.ProtoIPv6:
 		inner, _, err := ipv6.DecodeHeader(b)
-		if err != nil || n.nesting >= maxNesting || inner.Dst.IsMulticast() {
+		if err != nil || n.nesting >= maxNesting || !routable(inner.Dst) || !routable(inner.Src) {
 			n.Counters.Malformed++
 			return
 		}
@@ -213,9 +218,7 @@ func (n *Node) send(packet []byte, o sending) {
 	case o.hop.Mode != ieee802154.AddrNone:
 		n.toAir(packet, o.hop, o)
 	case h.Dst.IsLinkLocalUnicast():
-		hop := linkAddress(h.Dst)
-		o.unsecured = o.unsecured || n.isJoiner(hop)
-		n.toAir(packet, hop, o)
+		n.toAir(packet, linkAddress(h.Dst), o)
 	default:
 		n.routing.originate(h, packet, o)
 	}

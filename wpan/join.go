@@ -34,6 +34,7 @@ type search struct {
 func (a *authentication) init(n *Node) {
 	a.n = n
 	a.search.timer = n.clock.NewTimer(a.scan)
+	a.activate = n.clock.NewTimer(n.switchKey)
 }
 
 // join looks for a network.
@@ -63,10 +64,17 @@ func (a *authentication) scanned(found []mac.Beacon) {
 	want := a.n.cfg.Network.ID
 	a.search.found = slices.DeleteFunc(found, func(b mac.Beacon) bool {
 		p, ok := decodeBeaconPayload(b.Payload)
-		return !ok || want != (NetworkID{}) && p.network != want || a.n.secured() && !p.allowJoin
+		return !ok || want != (NetworkID{}) && p.network != want || a.n.secured() && !p.allowJoin && !a.member(b, p)
 	})
 	slices.SortStableFunc(a.search.found, func(x, y mac.Beacon) int { return cmp.Compare(y.RSSI, x.RSSI) })
 	a.try()
+}
+
+// member reports a beacon of the network that this device was in: it may come
+// back while new devices may not join.
+func (a *authentication) member(b mac.Beacon, p beaconPayload) bool {
+	nw := &a.n.network
+	return nw.Key.Index != 0 && nw.PANID == b.PANID && nw.ID == p.network
 }
 
 // try tries the next candidate.
@@ -166,15 +174,15 @@ func (a *authentication) delivered(as []pana.AVP) {
 	if err != nil {
 		return // was checked before
 	}
+	ks = slices.DeleteFunc(ks, func(k pana.NetworkKey) bool { return k.Index == 0 })
 	for i, k := range ks {
-		if k.Index == 0 {
-			continue
-		}
 		key := Key{Index: k.Index, Value: k.Key}
-		if i == 0 && !a.n.joined {
+		a.n.begins(key, k.AuthCounter)
+		switch {
+		case i == 0 && !a.n.joined:
 			a.n.adoptKey(key)
-		} else {
-			a.n.learnKey(key)
+		case a.n.learnKey(key) && i == 0 && a.recovering:
+			a.n.switchKey() // who asks is told the one in use first
 		}
 	}
 	a.recovering = false
@@ -214,6 +222,7 @@ func (a *authentication) leave() {
 	}
 	n.network.Key, n.network.Other = Key{}, Key{}
 	n.end()
+	n.adapt.flush()
 	n.saveNetwork()
 	a.search.wait = firstSearch
 	a.later()

@@ -45,6 +45,7 @@ func (n *Node) beginDiscovery() {
 			Clock: &n.clock, Rand: n.rand, Send: n.sendND, LinkAddr: link, Host: n.host,
 			Addr: n.global, Changed: n.registered,
 		})
+		n.HandleUDP(portDHCPServer, n.relayDHCP)
 	}
 	n.host.Start()
 }
@@ -66,6 +67,7 @@ func (n *Node) endDiscovery() {
 	case n.border != nil:
 		n.border.Stop()
 	case n.router != nil:
+		n.HandleUDP(portDHCPServer, nil)
 		n.router.Stop()
 		n.host.Stop()
 	default:
@@ -116,7 +118,7 @@ func (n *Node) sendND(o ndp.Out) {
 		s.hop = ieee802154.Addr{}
 	}
 	if s.hop.Mode != ieee802154.AddrNone {
-		s.unsecured = n.isJoiner(s.hop)
+		s.unsecured = n.isJoiner(s.hop) && inClear(o.Type, o.Body)
 	}
 	n.send(o.AppendPacket(nil), s)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"gatewayd/pana"
 )
@@ -20,6 +21,9 @@ func (k Key) String() string { return fmt.Sprintf("network key %d", k.Index) }
 
 // GoString keeps %#v from telling.
 func (k Key) GoString() string { return k.String() }
+
+// MarshalText keeps JSON and logs from telling.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // mac is the key of the MAC layer, as ZigBee IP derives it (ZigBee IP
 // Specification Section 5.3.3).
@@ -56,6 +60,7 @@ const (
 	storeCounter = "lowpan-counter"
 	storeND      = "lowpan-registrations"
 	storeRouting = "lowpan-routing"
+	storeJoins   = "lowpan-joins"
 )
 
 // Store keeps what must survive a restart. Load's lost counts newer values that
@@ -66,14 +71,31 @@ type Store interface {
 	Delete(name string) error
 }
 
-func (n *Node) saveNetwork() {
-	b, err := json.Marshal(n.network)
+// storedNetwork is a Network on the disk, keys included.
+type storedNetwork struct {
+	Channel    uint8        `json:"channel"`
+	PANID      uint16       `json:"pan_id"`
+	ID         NetworkID    `json:"id"`
+	Prefix     netip.Prefix `json:"prefix"`
+	Open       bool         `json:"open,omitempty"`
+	Key, Other storedKey
+}
+
+type storedKey struct {
+	Index uint8    `json:"index"`
+	Value [16]byte `json:"value"`
+}
+
+func (n *Node) saveNetwork() error {
+	w := &n.network
+	b, err := json.Marshal(storedNetwork{w.Channel, w.PANID, w.ID, w.Prefix, w.Open, storedKey(w.Key), storedKey(w.Other)})
 	if err == nil {
 		err = n.cfg.Store.Save(storeNetwork, b)
 	}
 	if err != nil {
 		n.log(Event{ID: "LOWPAN-STORE", Text: "the network's state cannot be stored", Err: err})
 	}
+	return err
 }
 
 // loadNetwork reads what was stored; false if there is none.
@@ -82,48 +104,14 @@ func (n *Node) loadNetwork() (nw Network, ok bool) {
 	if !ok {
 		return nw, false
 	}
-	if err := json.Unmarshal(b, &nw); err != nil {
+	var w storedNetwork
+	if err := json.Unmarshal(b, &w); err != nil {
+		// What is wrong is not said: the error could quote a key.
 		n.log(Event{ID: "LOWPAN-STORE", Text: "the stored network makes no sense", Err: errors.New("wpan: not readable")})
-		return Network{}, false
+		return nw, false
 	}
-	return nw, true
+	return Network{w.Channel, w.PANID, w.ID, w.Prefix, w.Open, Key(w.Key), Key(w.Other)}, true
 }
-
-// counterRecord says up to where the frame counters under a key are used.
-type counterRecord struct {
-	Index uint8  `json:"index"`
-	Limit uint32 `json:"limit"`
-}
-
-// reserveCounter is what the MAC's Counter reserves with.
-func (n *Node) reserveCounter(limit uint32) error {
-	b, err := json.Marshal(counterRecord{n.network.Key.Index, limit})
-	if err == nil {
-		err = n.cfg.Store.Save(storeCounter, b)
-	}
-	if err != nil {
-		n.log(Event{ID: "LOWPAN-COUNTER", Text: "frame counters cannot be reserved, nothing is sent under the key", Err: err})
-	}
-	return err
-}
-
-// firstCounter is the lowest frame counter that is certainly unused under the
-// present key. A record that is lost costs a reservation for each generation.
-func (n *Node) firstCounter() uint32 {
-	b, lost, ok := n.cfg.Store.Load(storeCounter)
-	if !ok {
-		return 0
-	}
-	var r counterRecord
-	if json.Unmarshal(b, &r) != nil || r.Index != n.network.Key.Index {
-		return 0
-	}
-	skip := uint64(r.Limit) + uint64(lost)*counterReserve
-	return uint32(min(skip, 1<<32-1))
-}
-
-// counterReserve is at least what the MAC reserves at a time.
-const counterReserve = 4096
 
 // useKeys gives the MAC the network's keys.
 func (n *Node) useKeys() {
@@ -138,9 +126,11 @@ func (n *Node) useKeys() {
 	n.mac.UseKey(n.network.Key.Index)
 }
 
-// learnKey takes a key that comes next; false if it is known.
+// learnKey takes a key that comes next; false if it is known, or older than the
+// one in use. A device that missed so many changes that the circle of indexes
+// misleads it has no session any more, and joins anew.
 func (n *Node) learnKey(k Key) bool {
-	if k.Index == 0 || k == n.network.Key || k == n.network.Other {
+	if k.Index == 0 || k == n.network.Key || k == n.network.Other || !newer(k.Index, n.network.Key.Index) {
 		return false
 	}
 	if n.network.Other.Index != 0 {
@@ -153,35 +143,56 @@ func (n *Node) learnKey(k Key) bool {
 	return true
 }
 
-// adoptKey takes the key of the network that the device joins. Counters under the
-// key it had before go on if it is the same.
+// adoptKey takes the key of the network that the device joins.
 func (n *Node) adoptKey(k Key) {
 	if k != n.network.Key {
 		for _, old := range []Key{n.network.Key, n.network.Other} {
 			n.mac.DropKey(old.Index)
 		}
 		n.network.Key, n.network.Other = k, Key{}
-		n.counter.Reset()
 	}
+	n.counter.Continue(n.limits.limit(k))
 	n.saveNetwork()
 	n.useKeys()
 }
 
-// switchKey puts the other key into use and keeps the present one beside it.
+// switchKey puts the key that comes next into use. The present one is accepted
+// for a while yet.
 func (n *Node) switchKey() {
-	if n.network.Other.Index == 0 {
+	if !n.hasNext() {
 		return
 	}
 	n.network.Key, n.network.Other = n.network.Other, n.network.Key
-	n.counter.Reset()
+	n.counter.Continue(n.limits.limit(n.network.Key))
 	n.saveNetwork()
 	n.useKeys()
+	n.retire.Start(retireTime)
 	n.log(Event{ID: "LOWPAN-KEY", Text: "the network key was changed", Attrs: []Attr{{"index", n.network.Key.Index}}})
+}
+
+// hasNext reports a key that comes next.
+func (n *Node) hasNext() bool {
+	return n.network.Other.Index != 0 && newer(n.network.Other.Index, n.network.Key.Index)
+}
+
+// retireTime is how long frames under the key before are accepted: who has lost
+// the right to be in the network has no key then that anybody believes. A device
+// that missed the change notices by the frames it cannot read.
+const retireTime = 2 * time.Minute
+
+// retireKey forgets the key before.
+func (n *Node) retireKey() {
+	if n.network.Other.Index == 0 || n.hasNext() {
+		return
+	}
+	n.mac.DropKey(n.network.Other.Index)
+	n.network.Other = Key{}
+	n.saveNetwork()
 }
 
 // KeyHeard implements mac.Upper: who uses the newer key has been told to.
 func (n *Node) KeyHeard(index uint8) {
-	if index == n.network.Other.Index && newer(index, n.network.Key.Index) {
+	if index == n.network.Other.Index {
 		n.switchKey()
 	}
 }

@@ -109,6 +109,8 @@ type Node struct {
 
 	mac     *mac.MAC
 	counter *mac.Counter
+	limits  keyLimits
+	retire  *alarm.Timer // running: the key before is accepted still
 	adapt   adaptation
 	expire  *alarm.Timer
 
@@ -158,48 +160,73 @@ func New(cfg Config, now time.Time) (*Node, error) {
 	n := &Node{cfg: cfg, rand: rand.New(rand.NewChaCha8(seed)), permit: true,
 		udp: map[uint16]func(Datagram){}, pings: map[uint16]*Ping{}}
 	n.clock.Set(now)
-	n.joiners.heard = map[ieee802154.ExtAddr]time.Time{}
+	n.joiners.heard = map[ieee802154.ExtAddr]*joiner{}
 	n.nextPing = uint16(n.rand.Uint32())
 	n.looper = n.clock.NewTimer(n.deliverLooped)
 	n.expire = n.clock.NewTimer(n.expireFragments)
 	n.saving = n.clock.NewTimer(n.saveRegistrations)
+	n.retire = n.clock.NewTimer(n.retireKey)
 	n.adapt.init(n)
 	n.auth.init(n)
 	n.routing = hostRouting{n}
 	if err := n.loadOrMake(); err != nil {
 		return nil, err
 	}
-	n.counter = mac.NewCounter(n.firstCounter(), n.reserveCounter)
+	n.counter = mac.NewCounter(n.limits.limit(n.network.Key), n.reserveCounter)
 	n.mac = mac.New(mac.Config{Clock: &n.clock, Rand: n.rand, Upper: n, Counter: n.counter})
 	n.mac.BeaconReply = n.beacon
 	n.useKeys()
+	if n.network.Other.Index != 0 && !n.hasNext() {
+		n.retire.Start(retireTime)
+	}
 	return n, nil
 }
 
 // loadOrMake takes the network that is stored. A coordinator makes what is
-// missing; what its configuration says counts more than what was stored.
+// missing; what its configuration says counts more than what was stored. A key
+// whose frame counters are lost is not used again: a coordinator makes another,
+// a device asks for one, and is told where to begin.
 func (n *Node) loadOrMake() error {
 	stored, known := n.loadNetwork()
+	known = known && stored.Open == n.cfg.Network.Open
+	if !n.loadLimits() {
+		n.log(Event{ID: "LOWPAN-COUNTER", Text: "the network key is not used any more", Err: errNoCounters})
+		stored.Key, stored.Other = Key{Index: stored.Key.Index}, Key{}
+		if n.cfg.Role != Coordinator {
+			stored.Key.Index = 0
+		}
+	}
+	n.network = n.cfg.Network
 	if n.cfg.Role != Coordinator {
-		if known && stored.Open == n.cfg.Network.Open {
+		if known {
 			n.network = stored
-		} else {
-			n.network = n.cfg.Network
+			if n.cfg.Network.Open && n.cfg.Network.Channel != 0 {
+				n.network.Channel, n.network.PANID = n.cfg.Network.Channel, n.cfg.Network.PANID
+			}
 		}
 		return nil
 	}
-	n.network = n.cfg.Network
 	if known && !n.network.Open {
 		n.network.Key, n.network.Other = stored.Key, stored.Other
 	}
-	if !n.network.Open && n.network.Key.Index == 0 {
-		n.network.Key.Index = 1
-		if _, err := io.ReadFull(n.cfg.Random, n.network.Key.Value[:]); err != nil {
-			return fmt.Errorf("wpan: network key: %w", err)
+	if !n.network.Open && n.network.Key.Value == ([16]byte{}) {
+		k, err := n.newKey(n.network.Key.next())
+		if err != nil {
+			return err
 		}
+		n.network.Key = k
 	}
 	n.saveNetwork()
 	return nil
+}
+
+// newKey makes a network key.
+func (n *Node) newKey(index uint8) (Key, error) {
+	k := Key{Index: index}
+	if _, err := io.ReadFull(n.cfg.Random, k.Value[:]); err != nil {
+		return k, fmt.Errorf("wpan: network key: %w", err)
+	}
+	return k, nil
 }
 
 // Clock is the node's: the owner of its timers.
@@ -322,7 +349,7 @@ func (n *Node) end() {
 	if !n.began {
 		return
 	}
-	n.began = false
+	n.began, n.joined = false, false
 	n.routing.stop()
 	n.routing = hostRouting{n}
 	n.endDiscovery()

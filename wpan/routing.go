@@ -126,6 +126,9 @@ func newRootRouting(n *Node) routing {
 	r.root, err = rpl.NewRoot(rpl.RootConfig{
 		Clock: &n.clock, Rand: n.rand, Send: n.rplMessage, NextHop: n.nextHop,
 		LinkLocal: n.addrs[0], Address: n.global(), MOP: mop,
+		// What does only storing mode may know nothing of the RPL option, and
+		// must drop what has it (RFC 6553 Section 6): RIOT's nodes do.
+		OmitOption:     n.cfg.Storing,
 		VersionChanged: r.saveVersion, LastVersion: r.loadVersion(),
 		Config: rpl.DODAGConfig{OCP: rpl.OCPMRHOF},
 		Prefixes: []rpl.PrefixInformation{{Prefix: n.network.Prefix.Addr(), Bits: 64, Autonomous: true,
@@ -194,8 +197,15 @@ func (r *rootRouting) direct(packet []byte, o sending) bool {
 	return true
 }
 
-// exit gives the host a datagram that leaves the mesh.
-func (r *rootRouting) exit(packet []byte) { r.n.toHost(packet) }
+// exit gives the host a datagram that leaves the mesh. Nodes have addresses of
+// the mesh and speak in no other name (RFC 2827).
+func (r *rootRouting) exit(packet []byte) {
+	if h, _, err := ipv6.DecodeHeader(packet); err != nil || r.n.offMesh(h.Src) {
+		r.n.Counters.Refused++
+		return
+	}
+	r.n.toHost(packet)
+}
 
 func (r *rootRouting) control(h ipv6.Header, m ipv6.ICMP, _ Link) {
 	if r.root.Receive(h.Src, h.Dst, m.Code, m.Body) != nil {

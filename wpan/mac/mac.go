@@ -96,6 +96,7 @@ type MAC struct {
 	tx       radio.TxFrame
 	attempts int
 	retry    *alarm.Timer
+	kicking  bool
 	seq      uint8
 
 	keys      map[uint8]*ieee802154.CCM
@@ -187,12 +188,16 @@ func (m *MAC) EnergyScanned(time.Time, uint8, int8) {}
 
 // Kick makes the MAC look for something to send.
 func (m *MAC) Kick() {
+	if m.kicking {
+		return // the loop below goes on by itself
+	}
+	m.kicking = true
+	defer func() { m.kicking = false }()
 	for m.op == idle && m.up && m.want.Enabled {
 		switch {
 		case m.scan != nil:
 			m.op = scanning
 			m.scanNext()
-			return
 		case m.beaconDue:
 			m.beaconDue = false
 			m.sendBeacon()
@@ -265,6 +270,10 @@ func (m *MAC) retransmit() {
 	if m.op != data && m.op != beacon {
 		return
 	}
+	if !m.up {
+		m.finish(false)
+		return
+	}
 	m.attempts++
 	m.Counters.Retries++
 	m.tx.Retransmit = true
@@ -273,8 +282,12 @@ func (m *MAC) retransmit() {
 
 // Transmitted implements radio.Handler.
 func (m *MAC) Transmitted(_ time.Time, r radio.TxResult) {
-	if m.op != data && m.op != beacon {
-		return // a beacon request of a scan
+	switch m.op {
+	case idle:
+		return
+	case scanning:
+		m.scanTimer.Start(m.scan.dwell) // the request is out: now its answers
+		return
 	}
 	again := false
 	switch r.Status {

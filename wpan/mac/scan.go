@@ -29,7 +29,7 @@ type scan struct {
 	done    func([]Beacon)
 }
 
-// Scan sends a beacon request on every channel of mask, listens for dwell on
+// Scan sends a beacon request on every channel of mask, listens for dwell after
 // each, and calls done with what answered. It returns false while another scan
 // is under way.
 func (m *MAC) Scan(mask uint32, dwell time.Duration, done func([]Beacon)) bool {
@@ -66,12 +66,11 @@ func (m *MAC) scanNext() {
 	m.seq++
 	m.radio.Transmit(m.cfg.Clock.Now(), radio.TxFrame{PSDU: f.Append(nil), Channel: s.channel, RxChannel: s.channel,
 		CSMA: true, MaxBackoffs: csmaBackoffs, Secured: true, Power: radio.PowerDefault})
-	m.scanTimer.Start(s.dwell)
 }
 
 func (m *MAC) heardBeacon(f *ieee802154.Frame, rx radio.RxFrame) {
 	m.Counters.BeaconsHeard++
-	if m.scan == nil || m.scan.channel != rx.Channel || f.Src.Mode != ieee802154.AddrExtended || len(m.scan.found) >= maxBeacons {
+	if m.scan == nil || m.scan.channel != rx.Channel || f.Src.Mode != ieee802154.AddrExtended {
 		return
 	}
 	b, err := ieee802154.DecodeBeacon(f.Payload)
@@ -79,7 +78,16 @@ func (m *MAC) heardBeacon(f *ieee802154.Frame, rx radio.RxFrame) {
 		m.Counters.Malformed++
 		return
 	}
-	m.scan.found = append(m.scan.found, Beacon{Src: f.Src.Ext, PANID: f.SrcPAN, Channel: rx.Channel, RSSI: rx.RSSI, LQI: rx.LQI, Beacon: b})
+	heard := Beacon{Src: f.Src.Ext, PANID: f.SrcPAN, Channel: rx.Channel, RSSI: rx.RSSI, LQI: rx.LQI, Beacon: b}
+	for i, x := range m.scan.found {
+		if x.Src == heard.Src && x.PANID == heard.PANID && x.Channel == heard.Channel {
+			m.scan.found[i] = heard // somebody else's scan was answered, too
+			return
+		}
+	}
+	if len(m.scan.found) < maxBeacons {
+		m.scan.found = append(m.scan.found, heard)
+	}
 }
 
 func (m *MAC) sendBeacon() {

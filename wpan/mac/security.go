@@ -143,8 +143,8 @@ type Counter struct {
 	limit uint32
 }
 
-// reserve is how many counters are reserved at a time.
-const reserve = 4096
+// Reserve is how many counters are reserved at a time, but for the last.
+const Reserve = 4096
 
 // exhausted is where counting ends: the key must have been changed by then.
 const exhausted = ^uint32(0)
@@ -161,8 +161,8 @@ func (c *Counter) Next() (uint32, bool) {
 	}
 	if c.next >= c.limit {
 		limit := exhausted
-		if c.next < exhausted-reserve {
-			limit = c.next + reserve
+		if c.next < exhausted-Reserve {
+			limit = c.next + Reserve
 		}
 		if c.Save != nil && c.Save(limit) != nil {
 			return 0, false
@@ -173,5 +173,6 @@ func (c *Counter) Next() (uint32, bool) {
 	return c.next - 1, true
 }
 
-// Reset starts over for a new key: the counters of different keys do not meet.
-func (c *Counter) Reset() { c.next, c.limit = 0, 0 }
+// Continue goes on at another limit, that of another key: under each key,
+// counters are used once.
+func (c *Counter) Continue(limit uint32) { c.next, c.limit = limit, limit }
