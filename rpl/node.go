@@ -17,15 +17,15 @@ import (
 type NodeConfig struct {
 	Clock *alarm.Clock
 	Rand  *rand.Rand
-	Send  func(Send) // and the other functions must not call the node
+	Send  func(Send) // must not call the node, nor must the others but Prefixes
 	// NextHop returns the neighbour that has a global address, and whether
 	// there is one. Nil takes every address for a neighbour's own.
 	NextHop func(netip.Addr) (netip.Addr, bool)
 	// Accept says whether to consider a DODAG. Nil accepts all.
 	Accept func(DIO) bool
 	// Changed is called when the node's state, parent or rank has changed;
-	// Prefixes with what the DODAG's root announces, when that has changed.
-	// Both may be nil.
+	// Prefixes with what the DODAG's root announces, when that has changed; it
+	// may call SetAddresses. Both may be nil.
 	Changed  func()
 	Prefixes func([]PrefixInformation)
 

@@ -32,7 +32,8 @@ func message(src, dst netip.Addr, code uint8, body []byte) Send {
 type Verdict struct {
 	Action Action
 	// Next is whom to hand Packet to, for Forward: a link-local address, or
-	// the global one of a neighbour when NextHop does not know better.
+	// the global one of a neighbour when NextHop is nil. For a datagram to a
+	// multicast group of the link it is the group.
 	Next netip.Addr
 	// Packet is the datagram as it goes on, may share memory with the one
 	// given, and is set for a drop that is to be told about: it is what the
