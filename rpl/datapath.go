@@ -36,6 +36,19 @@ func (v Verdict) AppendError(b []byte, src netip.Addr) []byte {
 	return ipv6.AppendICMPPacket(b, ipv6.Header{Src: src, Dst: h.Src, HopLimit: meshHops}, v.Tell.Type, v.Tell.Code, body)
 }
 
+// Undelivered is the verdict on a Packet that was to be forwarded and that the
+// neighbour did not take. On a source route the root has to know which hop
+// fails (RFC 6550 Section 11.2.2.3).
+func Undelivered(packet []byte) Verdict {
+	if _, _, err := ipv6.DecodeHeader(packet); err != nil {
+		return dropped(err.Error())
+	}
+	if at, _ := findSRH(packet); at != 0 {
+		return refused(packet, ipv6.ICMPDstUnreachable, UnreachSourceRoute, "next hop of the source route does not answer")
+	}
+	return refused(packet, ipv6.ICMPDstUnreachable, ipv6.UnreachAddress, "next hop does not answer")
+}
+
 // checked is what the first look at a received datagram finds.
 type checked struct {
 	packet []byte // a copy when anything in it has to change

@@ -327,6 +327,22 @@ func TestNodeDatapath(t *testing.T) {
 	}
 }
 
+func TestUndelivered(t *testing.T) {
+	routed := InsertSourceRoute(echo("fd00::1", "fd00::c", 64), []netip.Addr{addr("fd00::b"), addr("fd00::c")})
+	for _, tt := range []struct {
+		packet []byte
+		want   *Problem
+	}{
+		{routed, &Problem{Type: ipv6.ICMPDstUnreachable, Code: UnreachSourceRoute}},
+		{echo("fd00::1", "fd00::c", 64), &Problem{Type: ipv6.ICMPDstUnreachable, Code: ipv6.UnreachAddress}},
+		{routed[:50], nil},
+	} {
+		if v := Undelivered(tt.packet); v.Action != Drop || !reflect.DeepEqual(v.Tell, tt.want) {
+			t.Errorf("%x: %+v", tt.packet, v)
+		}
+	}
+}
+
 func TestRootDatapath(t *testing.T) {
 	b := newBench()
 	r := b.withRoot(t, RootConfig{MOP: NonStoring})
@@ -386,20 +402,34 @@ func TestRootDatapath(t *testing.T) {
 	}
 	dao("fd00::b/128", "fd00::a", 242, 30, false)
 
-	// A hop that fails is avoided for a while.
-	_, failing, _, _ := advance(own.Packet, func(a netip.Addr) bool { return a == addr("fd00::a") })
-	if failing != addr("fd00::b") {
-		t.Fatal(failing)
+	// A hop that fails is avoided for a while if there is another way, else
+	// tried again.
+	way := func(want ...netip.Addr) {
+		t.Helper()
+		if got, _ := r.Route(addr("fd00::c")); !reflect.DeepEqual(got, want) {
+			t.Errorf("route %v, want %v", got, want)
+		}
 	}
-	stepped, _, _, _ := advance(own.Packet, func(a netip.Addr) bool { return a == addr("fd00::a") })
-	r.SourceRouteError(addr("fd00::a"), ipv6.ErrorBody{Invoking: stepped})
-	if _, ok := r.Route(addr("fd00::c")); ok {
-		t.Error("the hop that failed is used again at once")
+	fail := func() {
+		t.Helper()
+		p := InsertSourceRoute(echo("fd00::1", "fd00::c", 64), []netip.Addr{addr("fd00::b"), addr("fd00::c")})
+		p, _, _, _ = advance(p, func(a netip.Addr) bool { return a == addr("fd00::b") })
+		r.SourceRouteError(addr("fd00::b"), ipv6.ErrorBody{Invoking: p})
 	}
+	long := []netip.Addr{addr("fd00::a"), addr("fd00::b"), addr("fd00::c")}
+	fail()
+	way(long...)
+	m := DAO{Options: []Option{Target{prefix("fd00::c/128")},
+		Transit{PathControl: 0x80, PathSequence: 241, PathLifetime: 30, Parent: addr("fd00::b")},
+		Transit{PathControl: 0x40, PathSequence: 241, PathLifetime: 30, Parent: addr("fd00::a")}}}
+	if err := r.Receive(addr("fd00::c"), addr("fd00::1"), CodeDAO, m.Append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	way(long...)
+	fail()
+	way(addr("fd00::a"), addr("fd00::c"))
 	b.run(suspectTime)
-	if _, ok := r.Route(addr("fd00::c")); !ok {
-		t.Error("the hop that failed is not tried again")
-	}
+	way(long...)
 
 	// Withdrawn, and expired.
 	dao("fd00::a/128", "fd00::1", 241, 0, false)

@@ -105,9 +105,7 @@ func mesh(t *testing.T, mop MOP, ocp uint16, seed uint64) {
 	before := w.frames
 	w.run(30 * time.Minute)
 	t.Logf("%d frames in a quiet half hour", w.frames-before)
-	if err := w.allPing(); err != nil {
-		t.Error(err)
-	}
+	w.until("pings after an hour", 2*time.Minute, w.allPing)
 
 	// Every sixth router dies.
 	for i := 5; i < 40; i += 6 {

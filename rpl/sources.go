@@ -22,7 +22,7 @@ type transitParent struct {
 	addr    netip.Addr
 	control uint8
 	expires time.Time // zero: never
-	suspect time.Time // not used until then: the hop failed
+	suspect time.Time // until then used only if there is no other: the hop failed
 }
 
 // suspectTime is how long a hop that failed is avoided. It may have been a
@@ -131,8 +131,15 @@ func (t *sources) sweep(now time.Time) (n int) {
 // route computes the hops from the root to an address, the last of which is
 // the address, or the router that has it for a target outside the DODAG or a
 // prefix. It visits no node twice, so there is no loop, and prefers the
-// parents that nodes prefer.
+// parents that nodes prefer; a hop that has failed lately is the last resort.
 func (t *sources) route(now time.Time, dst netip.Addr, isRoot func(netip.Addr) bool) ([]netip.Addr, bool) {
+	if hops, ok := t.search(now, dst, isRoot, false); ok {
+		return hops, true
+	}
+	return t.search(now, dst, isRoot, true)
+}
+
+func (t *sources) search(now time.Time, dst netip.Addr, isRoot func(netip.Addr) bool, suspects bool) ([]netip.Addr, bool) {
 	p, s, ok := t.lookup(dst, func(s *source) bool { return true })
 	if !ok {
 		return nil, false
@@ -142,7 +149,7 @@ func (t *sources) route(now time.Time, dst netip.Addr, isRoot func(netip.Addr) b
 	var climb func(s *source, depth int) bool
 	climb = func(s *source, depth int) bool {
 		for _, parent := range s.parents {
-			if expired(now, parent.expires) || now.Before(parent.suspect) {
+			if expired(now, parent.expires) || !suspects && now.Before(parent.suspect) {
 				continue
 			}
 			if isRoot(parent.addr) {

@@ -215,8 +215,12 @@ func (s *station) transmit(to netip.Addr, p []byte) {
 		w.receive(s, o, p)
 	}
 	w.at(10*time.Millisecond, func() {
-		if s.node != nil && !s.dead {
-			s.node.LinkSent(to, ok, sent)
+		if s.node == nil || s.dead {
+			return
+		}
+		s.node.LinkSent(to, ok, sent)
+		if at, _ := findSRH(p); !ok && at != 0 {
+			s.do(Undelivered(p))
 		}
 	})
 }
