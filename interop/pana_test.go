@@ -299,7 +299,7 @@ func waitUDP(t *testing.T, port uint16) {
 
 // TestPANATheirClient: OpenPANA's client authenticates to our agent by
 // EAP-PSK, with EAP piggy-backed and not, directly and through our relay
-// element, pings and is pinged.
+// element, pings, and is re-authenticated.
 func TestPANATheirClient(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -333,12 +333,21 @@ func TestPANATheirClient(t *testing.T) {
 					t.Errorf("counters %+v", c)
 				}
 			})
+			if tt.piggyback == 0 {
+				return // without piggy-backing it answers a re-authentication without its nonce
+			}
+			n.do(func() {
+				if err := p.Reauthenticate(e.Session.ID); err != nil {
+					t.Error(err)
+				}
+			})
+			n.expect(pana.SessionReauthenticated)
 		})
 	}
 }
 
 // TestPANATheirAgent: our client authenticates to OpenPANA's agent, which asks
-// our RADIUS server, pings it, and ends the session.
+// our RADIUS server, pings it, authenticates again, and ends the session.
 func TestPANATheirAgent(t *testing.T) {
 	for _, piggyback := range []bool{true, false} {
 		t.Run(fmt.Sprintf("piggy-backed %v", piggyback), func(t *testing.T) {
@@ -365,6 +374,12 @@ func TestPANATheirAgent(t *testing.T) {
 				}
 			})
 			time.Sleep(300 * time.Millisecond)
+			n.do(func() {
+				if err := c.Reauthenticate(); err != nil {
+					t.Error(err)
+				}
+			})
+			n.expect(pana.SessionReauthenticated)
 			n.do(func() {
 				if c.State() != pana.Open {
 					t.Errorf("client is %v", c.State())
