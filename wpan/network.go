@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"gatewayd/ipv6"
 	"gatewayd/pana"
 )
 
@@ -167,6 +168,8 @@ func (n *Node) switchKey() {
 	n.saveNetwork()
 	n.useKeys()
 	n.retire.Start(retireTime)
+	n.heralds = 0
+	n.herald()
 	n.log(Event{ID: "LOWPAN-KEY", Text: "the network key was changed", Attrs: []Attr{{"index", n.network.Key.Index}}})
 }
 
@@ -188,6 +191,27 @@ func (n *Node) retireKey() {
 	n.mac.DropKey(n.network.Other.Index)
 	n.network.Other = Key{}
 	n.saveNetwork()
+}
+
+// heraldTimes lie between the frames that say, by the key that they are under,
+// which one is used now. Without them a mesh in which nobody speaks would not
+// notice before the key before is dropped.
+var heraldTimes = [...]time.Duration{time.Second, 5 * time.Second, 15 * time.Second, 45 * time.Second}
+
+// herald sends such a frame now and then: a datagram to all neighbours that
+// carries nothing (RFC 8200 Section 4.7).
+func (n *Node) herald() {
+	if n.cfg.Role == Host || !n.began {
+		return
+	}
+	if n.heralds > 0 {
+		h := ipv6.Header{NextHeader: ipv6.ProtoNoNext, HopLimit: 1, Src: n.addrs[0], Dst: allNodes}
+		n.send(h.Append(nil), sending{urgent: true})
+	}
+	if n.heralds < len(heraldTimes) {
+		n.proclaim.Start(time.Duration(n.rand.Int64N(int64(heraldTimes[n.heralds]))))
+		n.heralds++
+	}
 }
 
 // KeyHeard implements mac.Upper: who uses the newer key has been told to.

@@ -107,12 +107,14 @@ type Node struct {
 	clock alarm.Clock
 	rand  *rand.Rand
 
-	mac     *mac.MAC
-	counter *mac.Counter
-	limits  keyLimits
-	retire  *alarm.Timer // running: the key before is accepted still
-	adapt   adaptation
-	expire  *alarm.Timer
+	mac      *mac.MAC
+	counter  *mac.Counter
+	limits   keyLimits
+	retire   *alarm.Timer // running: the key before is accepted still
+	heralds  int          // that a key was changed, begun
+	proclaim *alarm.Timer
+	adapt    adaptation
+	expire   *alarm.Timer
 
 	network  Network
 	ext      ieee802154.ExtAddr
@@ -166,6 +168,7 @@ func New(cfg Config, now time.Time) (*Node, error) {
 	n.expire = n.clock.NewTimer(n.expireFragments)
 	n.saving = n.clock.NewTimer(n.saveRegistrations)
 	n.retire = n.clock.NewTimer(n.retireKey)
+	n.proclaim = n.clock.NewTimer(n.herald)
 	n.adapt.init(n)
 	n.auth.init(n)
 	n.routing = hostRouting{n}

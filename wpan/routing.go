@@ -275,7 +275,7 @@ func (r *routerRouting) originate(h ipv6.Header, packet []byte, o sending) {
 
 func (r *routerRouting) arrived(h ipv6.Header, packet []byte, info Link) {
 	from := linkLocal(info.Src.Ext)
-	if r.fromHost(h, packet) {
+	if r.fromHost(h, info) {
 		// A host's datagram enters here, as if it were the router's own.
 		if h.HopLimit <= 1 {
 			r.n.fail(h, packet, ipv6.ICMPTimeExceeded, ipv6.ExceededHopLimit, 0)
@@ -287,20 +287,32 @@ func (r *routerRouting) arrived(h ipv6.Header, packet []byte, info Link) {
 		return
 	}
 	v := r.node.Forward(packet, from)
+	if r.n.has(h.Dst) && v.Action == rpl.Drop && v.Tell != nil && v.Tell.Type == ipv6.ICMPDstUnreachable && v.Tell.Code == ipv6.UnreachNoRoute {
+		// A tunnel of the root to a host that was behind this router before a
+		// restart, and may be still.
+		if in, _, err := ipv6.DecodeHeader(v.Packet); err == nil && in.HopLimit > 1 && !r.n.has(in.Dst) && routable(in.Dst) {
+			v = rpl.Verdict{Action: rpl.Exit, Packet: rpl.RemovePacketInfo(v.Packet)}
+			ipv6.SetHopLimit(v.Packet, in.HopLimit-1)
+		}
+	}
 	if v.Action == rpl.Forward || v.Action == rpl.Exit {
 		r.n.Counters.Forwarded++
 	}
 	r.n.obey(v, sending{}, r.exit)
 }
 
-// fromHost reports a datagram of a neighbour that registered here and does not
-// speak RPL: without any of RPL's headers.
-func (r *routerRouting) fromHost(h ipv6.Header, packet []byte) bool {
+// fromHost reports a datagram of a neighbour that does not speak RPL: without
+// any of RPL's headers, from an address that it registered here or that is made
+// of its link-layer address. A router that was restarted does not remember who
+// registered.
+func (r *routerRouting) fromHost(h ipv6.Header, info Link) bool {
 	if h.NextHeader == ipv6.ProtoHopByHop || h.NextHeader == ipv6.ProtoRouting || r.n.has(h.Dst) {
 		return false
 	}
-	_, ok := r.n.router.Resolve(h.Src)
-	return ok
+	if _, ok := r.n.router.Resolve(h.Src); ok {
+		return true
+	}
+	return info.Src.Mode == ieee802154.AddrExtended && linkAddress(h.Src) == info.Src && !r.speakers[info.Src.Ext]
 }
 
 // exit gives a datagram to the host behind this router that it is for.
@@ -309,12 +321,12 @@ func (r *routerRouting) exit(packet []byte) {
 	if err != nil {
 		return
 	}
-	hop, ok := r.n.resolve(h.Dst)
+	hop, ok := r.n.nextHop(h.Dst)
 	if !ok {
 		r.n.fail(h, packet, ipv6.ICMPDstUnreachable, ipv6.UnreachAddress, 0)
 		return
 	}
-	r.n.toAir(packet, hop, sending{})
+	r.n.toAir(packet, linkAddress(hop), sending{})
 }
 
 func (r *routerRouting) control(h ipv6.Header, m ipv6.ICMP, info Link) {

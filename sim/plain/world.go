@@ -73,6 +73,10 @@ type Node struct {
 	Store   sim.Store
 
 	w     *World
+	cfg   wpan.Config
+	eui   ieee802154.ExtAddr
+	life  uint64
+	alive bool
 	timer *alarm.Timer
 	radio *rcp.Radio
 }
@@ -85,26 +89,66 @@ type Config struct {
 
 // Add adds a node that is off. Its EUI-64 is made of its number.
 func (w *World) Add(c Config) (*Node, error) {
-	n := &Node{Name: c.Name, w: w, Station: w.air.Add()}
+	n := &Node{Name: c.Name, w: w, cfg: c.Config, Station: w.air.Add()}
 	id := n.Station.ID()
 	if n.Name == "" {
 		n.Name = fmt.Sprint(id)
 	}
-	var eui ieee802154.ExtAddr
-	binary.BigEndian.PutUint64(eui[:], 0x0200_0000_0000_0000|uint64(id+1))
-	c.Config.Random, c.Config.Store = w.source(id, 1), &n.Store
-	var err error
-	if n.Node, err = wpan.New(c.Config, w.clock.Now()); err != nil {
+	binary.BigEndian.PutUint64(n.eui[:], 0x0200_0000_0000_0000|uint64(id+1))
+	n.timer = w.clock.NewTimer(func() {
+		if n.alive {
+			n.Do(func() { n.Node.Advance(w.clock.Now()) })
+		}
+	})
+	n.radio = rcp.New(rcp.Config{Clock: &w.clock, Rand: rand.New(w.source(id, 2)), Port: n.Station, EUI64: n.eui, Version: "simulated"})
+	if err := n.boot(); err != nil {
 		return nil, err
 	}
-	n.timer = w.clock.NewTimer(func() { n.Do(func() { n.Node.Advance(w.clock.Now()) }) })
-	n.radio = rcp.New(rcp.Config{Clock: &w.clock, Rand: rand.New(w.source(id, 2)), Port: n.Station, EUI64: eui, Version: "simulated"})
-	n.Node.SetRadio(n.radio)
-	n.radio.Start(w.clock.Now(), ear{n})
 	w.nodes = append(w.nodes, n)
-	n.touch()
 	return n, nil
 }
+
+// boot makes the node of this life, off.
+func (n *Node) boot() error {
+	c := n.cfg
+	c.Random, c.Store = n.w.source(n.Station.ID(), 1+2*n.life), &n.Store
+	node, err := wpan.New(c, n.w.clock.Now())
+	if err != nil {
+		return err
+	}
+	n.Node, n.alive = node, true
+	n.Node.SetRadio(n.radio)
+	n.radio.Start(n.w.clock.Now(), ear{n, n.life})
+	n.touch()
+	return nil
+}
+
+// Kill is what a power cut does: nothing is said, nothing is stored.
+func (n *Node) Kill() {
+	n.alive = false
+	n.life++
+	n.timer.Stop()
+	n.radio.Reset(n.w.clock.Now())
+}
+
+// Restart kills the node, if it lives, and starts another one on what it had
+// stored. Change, if not nil, changes its configuration.
+func (n *Node) Restart(change func(*wpan.Config)) error {
+	if n.alive {
+		n.Kill()
+	}
+	if change != nil {
+		change(&n.cfg)
+	}
+	if err := n.boot(); err != nil {
+		return err
+	}
+	n.Do(n.Node.Start)
+	return nil
+}
+
+// Forget makes the node forget all that it stored, as a factory reset does.
+func (n *Node) Forget() { n.Store = sim.Store{} }
 
 // source is a node's random numbers for a purpose.
 func (w *World) source(id int, stream uint64) *rand.ChaCha8 {
@@ -162,21 +206,34 @@ func (w *World) RunUntil(limit time.Duration, done func() bool) bool {
 
 func (w *World) settle() {
 	for _, n := range w.nodes {
-		n.touch()
+		if n.alive {
+			n.touch()
+		}
 	}
 }
 
-// ear passes what the radio reports to the node.
-type ear struct{ n *Node }
+// ear passes what the radio reports to the node of one life.
+type ear struct {
+	n    *Node
+	life uint64
+}
 
-func (e ear) RadioUp(now time.Time, i radio.Info) { e.n.Do(func() { e.n.Radio().RadioUp(now, i) }) }
-func (e ear) RadioDown(now time.Time)             { e.n.Do(func() { e.n.Radio().RadioDown(now) }) }
+func (e ear) tell(f func(radio.Handler)) {
+	if e.n.alive && e.n.life == e.life {
+		e.n.Do(func() { f(e.n.Radio()) })
+	}
+}
+
+func (e ear) RadioUp(now time.Time, i radio.Info) {
+	e.tell(func(h radio.Handler) { h.RadioUp(now, i) })
+}
+func (e ear) RadioDown(now time.Time) { e.tell(func(h radio.Handler) { h.RadioDown(now) }) }
 func (e ear) Received(now time.Time, f radio.RxFrame) {
-	e.n.Do(func() { e.n.Radio().Received(now, f) })
+	e.tell(func(h radio.Handler) { h.Received(now, f) })
 }
 func (e ear) Transmitted(now time.Time, r radio.TxResult) {
-	e.n.Do(func() { e.n.Radio().Transmitted(now, r) })
+	e.tell(func(h radio.Handler) { h.Transmitted(now, r) })
 }
 func (e ear) EnergyScanned(now time.Time, channel uint8, maxRSSI int8) {
-	e.n.Do(func() { e.n.Radio().EnergyScanned(now, channel, maxRSSI) })
+	e.tell(func(h radio.Handler) { h.EnergyScanned(now, channel, maxRSSI) })
 }
