@@ -1,0 +1,350 @@
+package mdns
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"gatewayd/dnssd"
+)
+
+// Kind is what happened to something that is watched.
+type Kind uint8
+
+// Kinds of events.
+const (
+	Added Kind = iota
+	Changed
+	Removed
+)
+
+func (k Kind) String() string { return [...]string{"added", "changed", "removed"}[k] }
+
+// An Event is that something came, changed or went on a link. What is on two
+// links comes twice. What is published by the machine itself does not come.
+type Event struct {
+	Kind  Kind
+	Iface int
+	// Service has, of a Browse, Instance and Type; else all but Subtypes. Of a
+	// ResolveHost it is empty.
+	Service dnssd.Service
+	Host    Name         // where the service is; empty of a Browse
+	Addrs   []netip.Addr // in order; empty of a Browse. Link-local ones have no zone.
+}
+
+// A Watch is a subscription; Stop ends it.
+type Watch struct {
+	m      *Machine
+	subs   []*sub
+	done   bool
+	onStop func()
+}
+
+// Stop ends the watch: no more events come.
+func (w *Watch) Stop() {
+	if w.done {
+		return
+	}
+	w.done = true
+	defer w.m.enter()()
+	for _, s := range w.subs {
+		w.m.unsubscribe(s)
+	}
+	if w.onStop != nil {
+		w.onStop()
+	}
+}
+
+// Browse watches for the instances of a type of service, "_hap._udp", or of a
+// subtype, "_printer._sub._http._tcp". An instance is Added and Removed.
+func (m *Machine) Browse(service string, f func(Event)) (*Watch, error) {
+	name, typ, err := splitType(service)
+	if err != nil {
+		return nil, err
+	}
+	w := &Watch{m: m}
+	known := map[int]map[string]string{} // by interface and key, the instance
+	update := func(l *link) {
+		now := map[string]string{}
+		if !l.gone() {
+			for _, e := range l.said(name.key(), TypePTR) {
+				if instance, rest := e.Target().first(); instance != "" {
+					if of, err := typeName2(typ, ""); err == nil && rest.Equal(of) {
+						now[instance] = instance
+					}
+				}
+			}
+		}
+		old := known[l.Index]
+		known[l.Index] = now
+		for _, i := range slices.Sorted(maps.Keys(old)) {
+			if _, ok := now[i]; !ok {
+				f(Event{Kind: Removed, Iface: l.Index, Service: dnssd.Service{Instance: i, Type: typ}})
+			}
+		}
+		for _, i := range slices.Sorted(maps.Keys(now)) {
+			if _, ok := old[i]; !ok {
+				f(Event{Kind: Added, Iface: l.Index, Service: dnssd.Service{Instance: i, Type: typ}})
+			}
+		}
+	}
+	w.watch([]topicKey{{string(name), TypePTR}}, update)
+	return w, nil
+}
+
+// splitType reads a type or a subtype; typ is the type.
+func splitType(service string) (name Name, typ string, err error) {
+	sub, typ, ok := strings.Cut(service, "._sub.")
+	if !ok {
+		sub, typ = "", service
+	}
+	name, err = typeName2(typ, sub)
+	return name, typ, err
+}
+
+// watch subscribes to topics, whose names are as they are to be asked for, and
+// has update called once for each link and change, and at once for what is
+// known.
+func (w *Watch) watch(topics []topicKey, update func(*link)) {
+	m := w.m
+	defer m.enter()()
+	dirty := map[*link]bool{}
+	mark := func(l *link) {
+		if dirty[l] {
+			return
+		}
+		dirty[l] = true
+		m.later(func() {
+			delete(dirty, l)
+			if !w.done {
+				update(l)
+			}
+		})
+	}
+	for _, t := range topics {
+		w.subs = append(w.subs, m.subscribe(Name(t.name), t.typ, mark))
+	}
+	for _, l := range m.links {
+		mark(l)
+	}
+}
+
+// Resolve watches an instance of a service: where it is and what its TXT
+// says. It is Added when SRV, TXT and an address are known.
+func (m *Machine) Resolve(instance, service string, f func(Event)) (*Watch, error) {
+	if _, err := typeName2(service, ""); err != nil {
+		return nil, err
+	}
+	name, err := instanceName(instance, service)
+	if err != nil {
+		return nil, err
+	}
+	w := &Watch{m: m}
+	known := map[int]*Event{}
+	hosts := map[string][]*sub{} // those of the SRV records
+	var update func(l *link)
+	dirty := map[*link]bool{}
+	mark := func(l *link) {
+		if !dirty[l] {
+			dirty[l] = true
+			m.later(func() {
+				delete(dirty, l)
+				if !w.done {
+					update(l)
+				}
+			})
+		}
+	}
+	update = func(l *link) {
+		defer m.enter()()
+		targets := map[string]Name{}
+		for _, l := range m.links {
+			for _, e := range l.said(name.key(), TypeSRV) {
+				targets[e.Target().key()] = e.Target()
+			}
+		}
+		for _, k := range slices.Sorted(maps.Keys(targets)) {
+			if hosts[k] == nil {
+				hosts[k] = []*sub{m.subscribe(targets[k], TypeAAAA, mark), m.subscribe(targets[k], TypeA, mark)}
+			}
+		}
+		for _, k := range slices.Sorted(maps.Keys(hosts)) {
+			if _, ok := targets[k]; !ok {
+				for _, s := range hosts[k] {
+					m.unsubscribe(s)
+				}
+				delete(hosts, k)
+			}
+		}
+		tell(known, l, l.found(name, instance, service), f)
+	}
+	w.onStop = func() {
+		for _, k := range slices.Sorted(maps.Keys(hosts)) {
+			for _, s := range hosts[k] {
+				m.unsubscribe(s)
+			}
+		}
+	}
+	w.watch([]topicKey{{string(name), TypeSRV}, {string(name), TypeTXT}}, update)
+	return w, nil
+}
+
+// found is what is known of an instance on a link; nil if not enough.
+func (l *link) found(name Name, instance, service string) *Event {
+	if l.gone() {
+		return nil
+	}
+	srvs, txts := l.said(name.key(), TypeSRV), l.said(name.key(), TypeTXT)
+	if len(srvs) == 0 || len(txts) == 0 {
+		return nil
+	}
+	// There is one, unless it is just being replaced: then the newer.
+	srv, txt := newest(srvs), newest(txts)
+	p, wt, port, target := srv.SRV()
+	ev := &Event{Iface: l.Index, Host: target, Addrs: l.addrs(target), Service: dnssd.Service{
+		Instance: instance, Type: service, Priority: p, Weight: wt, Port: port, TXT: []byte(txt.Data), TTL: srv.TTL,
+	}}
+	if len(ev.Addrs) == 0 {
+		return nil
+	}
+	return ev
+}
+
+func newest(es []*cached) *cached {
+	return slices.MaxFunc(es, func(a, b *cached) int { return a.heard.Compare(b.heard) })
+}
+
+// addrs are a host's addresses, in order.
+func (l *link) addrs(host Name) (as []netip.Addr) {
+	for _, typ := range []uint16{TypeAAAA, TypeA} {
+		for _, e := range l.said(host.key(), typ) {
+			as = append(as, e.Addr())
+		}
+	}
+	slices.SortFunc(as, netip.Addr.Compare)
+	return as
+}
+
+// tell says what is different of what is known on a link.
+func tell(known map[int]*Event, l *link, now *Event, f func(Event)) {
+	old := known[l.Index]
+	switch {
+	case now == nil && old == nil:
+		return
+	case now == nil:
+		delete(known, l.Index)
+		gone := *old
+		gone.Kind = Removed
+		f(gone)
+		return
+	case old == nil:
+		now.Kind = Added
+	case same(old, now):
+		return
+	default:
+		now.Kind = Changed
+	}
+	known[l.Index] = now
+	f(*now)
+}
+
+func same(a, b *Event) bool {
+	s, t := &a.Service, &b.Service
+	return a.Host.Equal(b.Host) && slices.Equal(a.Addrs, b.Addrs) && s.Priority == t.Priority && s.Weight == t.Weight &&
+		s.Port == t.Port && string(s.TXT) == string(t.TXT)
+}
+
+// ResolveHost watches a host's addresses; the name is one label.
+func (m *Machine) ResolveHost(host string, f func(Event)) (*Watch, error) {
+	name, err := MakeName(host, "local")
+	if err != nil {
+		return nil, err
+	}
+	w := &Watch{m: m}
+	known := map[int]*Event{}
+	w.watch([]topicKey{{string(name), TypeAAAA}, {string(name), TypeA}}, func(l *link) {
+		var now *Event
+		if !l.gone() {
+			if as := l.addrs(name); len(as) > 0 {
+				now = &Event{Iface: l.Index, Host: name, Addrs: as}
+			}
+		}
+		tell(known, l, now, f)
+	})
+	return w, nil
+}
+
+// Discover is Browse and, of each instance, Resolve: events come of instances
+// that are resolved.
+func (m *Machine) Discover(service string, f func(Event)) (*Watch, error) {
+	_, typ, err := splitType(service)
+	if err != nil {
+		return nil, err
+	}
+	type found struct {
+		watch *Watch
+		on    map[int]bool   // where it is listed
+		told  map[int]*Event // where it is resolved, and told
+	}
+	all := map[string]*found{}
+	browse, err := m.Browse(service, func(ev Event) {
+		i := ev.Service.Instance
+		fd := all[i]
+		switch {
+		case ev.Kind == Removed && fd != nil:
+			delete(fd.on, ev.Iface)
+			if told := fd.told[ev.Iface]; told != nil {
+				delete(fd.told, ev.Iface)
+				gone := *told
+				gone.Kind = Removed
+				f(gone)
+			}
+			if len(fd.on) == 0 {
+				delete(all, i)
+				fd.watch.Stop()
+			}
+		case ev.Kind == Added && fd != nil:
+			fd.on[ev.Iface] = true
+		case ev.Kind == Added:
+			fd = &found{on: map[int]bool{ev.Iface: true}, told: map[int]*Event{}}
+			w, err := m.Resolve(i, typ, func(ev Event) {
+				if all[i] != fd {
+					return
+				}
+				if ev.Kind == Removed {
+					delete(fd.told, ev.Iface)
+				} else {
+					fd.told[ev.Iface] = &ev
+				}
+				f(ev)
+			})
+			if err != nil {
+				return
+			}
+			fd.watch = w
+			all[i] = fd
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	browse.onStop = func() {
+		for _, i := range slices.SortedFunc(maps.Keys(all), cmp.Compare[string]) {
+			all[i].watch.Stop()
+		}
+	}
+	return browse, nil
+}
+
+// Instance is the label and type of a service's name, "Kitchen" and
+// "_hap._udp".
+func Instance(n Name) (instance, service string, err error) {
+	labels := n.Labels()
+	if len(labels) != 4 || !n.Equal(Name(n[:len(n)-len(local)])+local) {
+		return "", "", fmt.Errorf("mdns: %v is not a service's name", n)
+	}
+	return labels[0], labels[1] + "." + labels[2], nil
+}
