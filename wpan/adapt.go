@@ -12,9 +12,11 @@ import (
 
 // Implementation constants.
 const (
-	maxQueued  = 128 // datagrams waiting for the air
-	maxPerHop  = 48  // of these, to one neighbour, urgent ones and others each
-	maxInParts = 32  // datagrams being put together
+	maxQueued = 128 // datagrams waiting for the air
+	maxPerHop = 48  // of these, to one neighbour, urgent ones and others each
+	// maxUnsecured of these go to devices without a key.
+	maxUnsecured = 16
+	maxInParts   = 32 // datagrams being put together
 	// maxOnAir is the largest datagram between two nodes: one of the MTU
 	// within a tunnel, and the headers of RPL.
 	maxOnAir = ipv6.MinMTU + 512
@@ -86,7 +88,7 @@ func (a *adaptation) room(d *datagram) bool {
 			d.turn++
 		}
 	}
-	if d.turn >= maxPerHop {
+	if d.turn >= maxPerHop || d.unsecured && a.unsecured() >= maxUnsecured {
 		return false
 	}
 	if len(a.queue) < maxQueued {
@@ -104,6 +106,16 @@ func (a *adaptation) room(d *datagram) bool {
 		}
 	}
 	return false
+}
+
+// unsecured is how many datagrams wait that go to devices without a key.
+func (a *adaptation) unsecured() (k int) {
+	for _, q := range a.queue {
+		if q.unsecured {
+			k++
+		}
+	}
+	return k
 }
 
 // flush empties the queue.
@@ -189,6 +201,9 @@ func (n *Node) FrameSent(f *mac.Frame, ok bool, transmissions int) {
 	}
 	if ok && d.offset < len(d.packet) {
 		return
+	}
+	if d.unsecured && n.attached() {
+		n.joinerAnswered(d.hop, ok)
 	}
 	a.remove(d)
 	if !ok {

@@ -20,11 +20,17 @@ const (
 	joinerTime = 2 * time.Minute // that a device without a key is remembered for
 )
 
-// Allowances of datagrams without a key: of one device, and of all together.
+// Allowances of datagrams without a key: of one device, of all that have been
+// seen to take what is sent to them, and of all others. Addresses that were made
+// up do not take anything, and each answer to one is sent in vain many times.
 var (
-	joinerAllowance  = allowance{most: 20, period: 50 * time.Millisecond}
-	joinersAllowance = allowance{most: 50, period: 20 * time.Millisecond}
+	joinerAllowance   = allowance{most: 20, period: 50 * time.Millisecond}
+	provenAllowance   = allowance{most: 50, period: 20 * time.Millisecond}
+	unprovenAllowance = allowance{most: 50, period: 20 * time.Millisecond}
 )
+
+// inVain is what an answer that nobody acknowledged costs all that are unproven.
+const inVain = 9
 
 // allowance is a bucket of credits: most at once, one more each period.
 type allowance struct {
@@ -52,14 +58,15 @@ func (b *bucket) take(a allowance, now time.Time) bool {
 
 // joiner is a device that was heard without a key.
 type joiner struct {
-	at time.Time
+	at     time.Time
+	proven bool // it acknowledged an answer
 	bucket
 }
 
 // joiners are all of them.
 type joiners struct {
-	heard map[ieee802154.ExtAddr]*joiner
-	all   bucket
+	heard            map[ieee802154.ExtAddr]*joiner
+	proven, unproven bucket
 }
 
 // isJoiner reports a device that has no key: what it asked is answered without.
@@ -72,26 +79,53 @@ func (n *Node) isJoiner(a ieee802154.Addr) bool {
 }
 
 // joinerHeard notes a device without a key; false if it says too much, or all
-// of them do. When there is no room, the one that was silent for longest is
-// forgotten: its next word brings it back.
+// of them do.
 func (n *Node) joinerHeard(a ieee802154.ExtAddr) bool {
 	js, now := &n.joiners, n.clock.Now()
 	j := js.heard[a]
+	switch {
+	case j != nil && !j.take(joinerAllowance, now):
+		return false
+	case j != nil && j.proven && now.Sub(j.at) < joinerTime:
+		if !js.proven.take(provenAllowance, now) {
+			return false
+		}
+	case !js.unproven.take(unprovenAllowance, now):
+		return false
+	}
 	if j == nil {
 		if len(js.heard) >= maxJoiners {
-			var oldest ieee802154.ExtAddr
-			for x, y := range js.heard {
-				if o := js.heard[oldest]; o == nil || y.at.Before(o.at) {
-					oldest = x
-				}
-			}
-			delete(js.heard, oldest)
+			js.forgetOne()
 		}
 		j = &joiner{}
 		js.heard[a] = j
 	}
 	j.at = now
-	return j.take(joinerAllowance, now) && js.all.take(joinersAllowance, now)
+	return true
+}
+
+// forgetOne makes room: who was silent for longest goes, unproven ones first.
+// Its next word brings it back.
+func (js *joiners) forgetOne() {
+	var victim ieee802154.ExtAddr
+	var worst *joiner
+	for x, j := range js.heard {
+		if worst == nil || !j.proven && worst.proven || j.proven == worst.proven && j.at.Before(worst.at) {
+			victim, worst = x, j
+		}
+	}
+	delete(js.heard, victim)
+}
+
+// joinerAnswered notes whether a device without a key took what was sent to it.
+func (n *Node) joinerAnswered(a ieee802154.Addr, ok bool) {
+	js := &n.joiners
+	if j := js.heard[a.Ext]; j != nil {
+		j.proven = ok
+	}
+	if !ok {
+		js.unproven.spent = min(js.unproven.spent+inVain, 4*unprovenAllowance.most)
+	}
 }
 
 // mayPassUnsecured is the filter of a secured network for what comes under no

@@ -50,7 +50,9 @@ func newLab(t *testing.T, seed uint64, change func(*wpan.Config)) *lab {
 }
 
 func (l *lab) logged(name string) func(wpan.Event) {
-	return func(e wpan.Event) { l.t.Logf("%8.3f %s: %s %v %v", l.Now().Sub(Began).Seconds(), name, e.Text, e.Attrs, e.Err) }
+	return func(e wpan.Event) {
+		l.t.Logf("%8.3f %s: %s %v %v", l.Now().Sub(Began).Seconds(), name, e.Text, e.Attrs, e.Err)
+	}
 }
 
 func (l *lab) device(name string, role wpan.Role, key *psk.Key, change func(*wpan.Config)) *Node {
@@ -75,6 +77,14 @@ func addressed(n *Node) bool { return len(n.Addresses()) > 1 }
 // ping pings b from a and fails if fewer than want of ten are answered.
 func (l *lab) ping(a, b *Node, size, want int) {
 	l.t.Helper()
+	if got := l.pings(a, b, size); got < want {
+		l.t.Errorf("%s pings %s with %d bytes: %d of 10 answered; %+v %+v", a.Name, b.Name, size, got, a.Counters, b.Counters)
+	}
+}
+
+// pings is how many of ten pings of b from a are answered.
+func (l *lab) pings(a, b *Node, size int) int {
+	l.t.Helper()
 	got, done := 0, false
 	addrs := b.Addresses()
 	p := &wpan.Ping{Dst: addrs[len(addrs)-1], Size: size, Count: 10, Interval: time.Second, Timeout: 3 * time.Second,
@@ -85,9 +95,7 @@ func (l *lab) ping(a, b *Node, size, want int) {
 		}
 	})
 	l.RunUntil(30*time.Second, func() bool { return done })
-	if got < want {
-		l.t.Errorf("%s pings %s with %d bytes: %d of 10 answered; %+v %+v", a.Name, b.Name, size, got, a.Counters, b.Counters)
-	}
+	return got
 }
 
 func TestNeighbourJoins(t *testing.T) {

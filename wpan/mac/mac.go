@@ -12,6 +12,7 @@ import (
 // Implementation constants.
 const (
 	frameRetries = 7 // the most that IEEE 802.15.4 allows (macMaxFrameRetries)
+	plainRetries = 3 // its default, for devices that may not be there
 	csmaBackoffs = 4
 	maxNeighbors = 1024 // whose counters are kept
 )
@@ -253,15 +254,19 @@ func (m *MAC) sendData() {
 	} else {
 		psdu = w.Append(make([]byte, 0, ieee802154.MaxPSDU))
 	}
-	m.transmit(psdu, w.AckRequest)
+	retries := uint8(frameRetries)
+	if !w.Secured && m.active != 0 {
+		retries = plainRetries
+	}
+	m.transmit(psdu, w.AckRequest, retries)
 }
 
-func (m *MAC) transmit(psdu []byte, acked bool) {
+func (m *MAC) transmit(psdu []byte, acked bool, retries uint8) {
 	m.attempts = 1
 	m.tx = radio.TxFrame{PSDU: psdu, Channel: m.want.Channel, CSMA: true, MaxBackoffs: csmaBackoffs,
 		Secured: true, Power: radio.PowerDefault}
 	if acked {
-		m.tx.MaxRetries = frameRetries
+		m.tx.MaxRetries = retries
 	}
 	m.radio.Transmit(m.cfg.Clock.Now(), m.tx)
 }

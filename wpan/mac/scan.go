@@ -100,5 +100,5 @@ func (m *MAC) sendBeacon() {
 	m.seq++
 	m.op = beacon
 	m.Counters.BeaconsSent++
-	m.transmit(f.Append(nil), false)
+	m.transmit(f.Append(nil), false, 0)
 }
