@@ -2,7 +2,7 @@
 //
 // It is made of parts, each a machine of its own, that are wired here: mac,
 // mesh (the forwarder), ip, mle, tmf, addr (address resolution), netdata,
-// dataset, joining. What binds two of them, and belongs to neither, is here
+// dataset, joining, publish, dhcp. What binds two of them, and belongs to neither, is here
 // too: the CoAP side of router ids and network data, stateless address
 // configuration, what is stored.
 //

@@ -67,7 +67,9 @@ func (n *Node) netDataChanged() {
 		n.server.timer.StartEarlier(0)
 	}
 	n.publish.Update()
-	n.followServices()
+	n.followAnycast()
+	n.agent.Update()
+	n.dhcp.Update()
 	n.commissioning.router.Update()
 	n.commissioning.survey.server.Update()
 	n.changed()
@@ -91,14 +93,20 @@ func (n *Node) RemoveAddress(a netip.Addr) {
 	}
 }
 
-// followServices has the node's addresses hold the anycast locators of the
-// services that it serves (Thread 1.4 Section 5.2.2.2).
-func (n *Node) followServices() {
+// followAnycast has the node's addresses hold the anycast locators of the
+// services that it serves and of the prefixes that it is the DHCPv6 agent of
+// (Thread 1.4 Section 5.2.2.2).
+func (n *Node) followAnycast() {
 	var want []netip.Addr
 	if n.mle.Attached() {
 		for _, s := range n.mle.NetData().Services {
 			if slices.ContainsFunc(s.Servers, func(e netdata.Server) bool { return e.RLOC16 == n.mle.RLOC16() }) {
 				want = append(want, n.mle.Locator(netdata.ServiceALOC(s.ID)))
+			}
+		}
+		for _, p := range n.mle.NetData().Prefixes {
+			if p.Context != nil && p.AgentAt(n.mle.RLOC16()) {
+				want = append(want, n.mle.Locator(netdata.AgentALOC(p.Context.ID)))
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"gatewayd/radio"
 	"gatewayd/thread/addr"
 	"gatewayd/thread/dataset"
+	"gatewayd/thread/dhcp"
 	"gatewayd/thread/diag"
 	"gatewayd/thread/ip"
 	"gatewayd/thread/joining"
@@ -95,6 +96,8 @@ type Node struct {
 	slaac    slaac
 	server   serverData
 	publish  *publish.Publisher
+	dhcp     *dhcp.Client
+	agent    *dhcp.Agent
 	anycast  []netip.Addr // locators of services that we serve
 	identity identity
 
@@ -152,6 +155,10 @@ func New(cfg Config, now time.Time) *Node {
 	n.server.init(n)
 	n.publish = publish.New(publish.Config{Clock: &n.clock, Rand: n.rand, Local: &n.server.local, Data: n.mle.NetData,
 		Attached: n.mle.Attached, RLOC16: n.mle.RLOC16, Router: n.mle.Router, MLEID: n.MLEID, Register: n.RegisterLocalData})
+	n.dhcp = dhcp.NewClient(dhcp.ClientConfig{Clock: &n.clock, Rand: n.rand, IP: n.ip, Data: n.mle.NetData,
+		Attached: n.mle.Attached, RLOC: n.RLOC, Locator: n.mle.Locator, EUI64: n.EUI64})
+	n.agent = dhcp.NewAgent(dhcp.AgentConfig{IP: n.ip, Data: n.mle.NetData, Attached: n.mle.Attached, RLOC16: n.mle.RLOC16,
+		EUI64: n.EUI64})
 	n.buildCommissioning()
 	n.buildDiagnostics()
 	n.handle()

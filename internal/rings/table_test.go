@@ -55,6 +55,7 @@ var table = map[string]ring{
 	"thread":             machine,
 	"thread/addr":        machine,
 	"thread/dataset":     machine,
+	"thread/dhcp":        machine,
 	"thread/diag":        machine,
 	"thread/ip":          machine,
 	"thread/joining":     machine,

@@ -236,6 +236,20 @@ func (s *Service) best(cost CostFunc) (rloc16 uint16, ok bool) {
 	return rloc16, ok
 }
 
+// AgentALOC returns the anycast locator of the DHCPv6 agents of the prefix with
+// a context.
+func AgentALOC(context uint8) uint16 { return anycastDHCPFirst - 1 + uint16(context) }
+
+// AgentAt reports whether a node is a DHCPv6 agent of the prefix.
+func (p *Prefix) AgentAt(rloc16 uint16) bool {
+	for _, e := range p.BorderRouters {
+		if e.RLOC16 == rloc16 && e.Flags&(FlagDHCP|FlagConfigure) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // ServiceALOC returns the anycast locator of a service.
 func ServiceALOC(serviceID uint8) uint16 { return anycastService + uint16(serviceID) }
 
