@@ -85,12 +85,31 @@ func escape(b *strings.Builder, label string) {
 			b.WriteByte('\\')
 			b.WriteByte(c)
 		case c < ' ' || c > '~':
-			b.WriteByte('\\')
-			b.WriteByte('0' + c/100)
-			b.WriteByte('0' + c/10%10)
-			b.WriteByte('0' + c%10)
+			writeDecimal(b, c)
 		default:
 			b.WriteByte(c)
 		}
 	}
+}
+
+// escapeText is a string of a TXT record as the codec wants it.
+func escapeText(text []byte) string {
+	var b strings.Builder
+	for _, c := range text {
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c < ' ' || c > '~':
+			writeDecimal(&b, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// writeDecimal writes a byte as \DDD (RFC 1035 Section 5.1).
+func writeDecimal(b *strings.Builder, c byte) {
+	b.Write([]byte{'\\', '0' + c/100, '0' + c/10%10, '0' + c%10})
 }
