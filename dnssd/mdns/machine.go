@@ -137,6 +137,13 @@ func (m *Machine) leave() {
 		return
 	}
 	for {
+		for len(m.dirty) > 0 {
+			dirty := m.dirty
+			m.dirty = nil
+			for _, f := range dirty {
+				f()
+			}
+		}
 		for _, l := range m.links {
 			l.sendGoodbyes()
 			l.flushDue()
@@ -144,11 +151,6 @@ func (m *Machine) leave() {
 		}
 		if len(m.dirty) == 0 {
 			break
-		}
-		dirty := m.dirty
-		m.dirty = nil
-		for _, f := range dirty {
-			f()
 		}
 	}
 	m.depth--

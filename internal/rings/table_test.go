@@ -77,6 +77,7 @@ var table = map[string]ring{
 	"api/web":          daemon,
 	"cmd/gatewayd":     daemon,
 	"demo":             daemon,
+	"dnssd/multicast":  daemon,
 	"gateway":          daemon,
 	"host":             daemon,
 	"pacd":             daemon,
