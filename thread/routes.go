@@ -172,7 +172,7 @@ func (r routes) Heard(src netip.Addr, rloc16, at uint16) {
 	n.addr.Heard(src, rloc16, ours)
 	if c := n.table.ChildByAddress(src); c != nil && !c.Mode.FullThread() &&
 		neighbor.RouterID(rloc16) != neighbor.RouterID(n.mle.RLOC16()) {
-		n.mle.RemoveChild(c.Ext) // it has another parent
+		n.mle.ChildElsewhere(c)
 	}
 }
 

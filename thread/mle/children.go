@@ -115,11 +115,38 @@ func (m *MLE) tickChildren(now time.Time) {
 				m.updateChild(c)
 			}
 		case neighbor.Valid:
+			if c.Doubted && now.Sub(c.Asked) >= childRetry {
+				if c.Tries >= maxTries {
+					m.removeChild(c)
+					continue
+				}
+				m.ask(c)
+			}
 			if !c.Mode.RxOnWhenIdle() && c.Supervision > 0 && now.Sub(c.LastSent) >= c.Supervision {
 				m.cfg.Mesh.SendEmpty(c)
 			}
 		}
 	}
+}
+
+// ChildElsewhere takes a sign that a minimal child has another parent: a datagram
+// of its came from another router. That may only have passed it on, so the child is
+// asked: dropped by mistake it would not miss us before its next keep-alive.
+func (m *MLE) ChildElsewhere(c *neighbor.Child) {
+	if c.State == neighbor.Valid && !c.Doubted {
+		c.Doubted, c.Tries = true, 0
+		m.ask(c)
+	}
+}
+
+// ask sends a Child Update Request. One to a sleepy child waits until it polls.
+func (m *MLE) ask(c *neighbor.Child) {
+	if c.Mode.RxOnWhenIdle() || c.Tries == 0 {
+		m.updateChild(c)
+		return
+	}
+	c.Asked = m.cfg.Clock.Now()
+	c.Tries++
 }
 
 // syncChildren tells sleepy children of network data that they missed.
@@ -313,7 +340,7 @@ func (m *MLE) childAnswered(x *rx) {
 		}
 	}
 	m.childCSL(x, c)
-	c.LastHeard, c.Tries = m.cfg.Clock.Now(), 0
+	c.LastHeard, c.Tries, c.Doubted = m.cfg.Clock.Now(), 0, false
 	m.childValid(c)
 	x.class = peer
 	if hasResponse {

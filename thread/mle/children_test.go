@@ -94,3 +94,39 @@ func TestManyChildren(t *testing.T) {
 		t.Error("nobody was refused for want of room")
 	}
 }
+
+// A child is not dropped for a sign that it has another parent, if it says that
+// it has not; one that does not answer is.
+func TestChildElsewhere(t *testing.T) {
+	w := newWorld(t, 74)
+	n := w.net(sim.FTD, sim.MTD, sim.SED, sim.MTD, sim.SED)
+	a, here, gone := n[0], n[1:3], n[3:]
+	w.form(a)
+	w.attach(n[1:]...)
+	w.Run(2 * time.Second)
+	for _, c := range gone {
+		c.Kill()
+	}
+	doubt := func() {
+		a.Do(func() {
+			for _, c := range a.Table().Children {
+				a.MLE().ChildElsewhere(c)
+			}
+		})
+	}
+	doubt()
+	w.Run(100 * time.Millisecond)
+	doubt() // a second sign, that soon, is none that is new
+	w.Run(10 * time.Second)
+	for _, c := range here {
+		if r := child(a, c); r == nil || r.State != neighbor.Valid || r.Doubted {
+			t.Errorf("%s, which is here: %+v", c.Name, r)
+		}
+	}
+	for _, c := range gone {
+		if child(a, c) != nil {
+			t.Errorf("%s, which is gone, is still a child", c.Name)
+		}
+	}
+	w.connected(a, here[0])
+}

@@ -13,5 +13,9 @@
 //     as child; supervision of the sleepy
 //   - link metrics (Section 4.11.3), as subject and as initiator
 //
+// Where many routers may answer a Parent Request the MAC repeats an answer that
+// is not acknowledged less often than other frames, and the answer is sent again
+// later: sixteen tries of each would keep a dense mesh from everything else.
+//
 // Nothing here opens a socket, reads a clock or starts a goroutine.
 package mle

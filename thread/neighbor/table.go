@@ -38,6 +38,7 @@ type Child struct {
 	NetData     uint8        // version of the network data it has
 	Asked       time.Time    // last Child Update Request that we sent it
 	Tries       int          // Child Update Requests sent in vain
+	Doubted     bool         // it may have another parent, and is being asked
 	LastSent    time.Time    // last frame that it took from us when it polled
 	// UseShort is set once the child is known to have taken its short address:
 	// until the first indirect frame after the Child ID Response is delivered,
