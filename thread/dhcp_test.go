@@ -42,7 +42,12 @@ func TestDHCP(t *testing.T) {
 	w.await("all have an address", 20*time.Second, has(true))
 	w.Run(5 * time.Second)
 	for _, n := range nodes[1:] {
-		if _, ok := w.ping(agent, of(n), 32); !ok {
+		_, ok := w.ping(agent, of(n), 32)
+		if !ok { // an address query was lost
+			w.Run(16 * time.Second)
+			_, ok = w.ping(agent, of(n), 32)
+		}
+		if !ok {
 			t.Errorf("%s does not answer at %v", n.Name, of(n))
 		}
 	}
