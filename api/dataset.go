@@ -245,48 +245,25 @@ func (in *NewDataset) dataset(supported meshcop.ChannelMask) (meshcop.Dataset, e
 	if err != nil {
 		return d, err
 	}
-	if in.PANID != nil {
-		if *in.PANID == 0xffff {
-			return d, badRequest("PAN ID 0xffff is that of everybody")
-		}
-		d.PANID = in.PANID
+	if err := (wishes{in.Name, in.Channel, in.PANID, in.MeshLocalPrefix, in.NetworkKey}).apply(&d, supported); err != nil {
+		return d, err
 	}
-	d.NetworkName = fmt.Sprintf("gatewayd-%04x", *d.PANID)
-	if in.Name != "" {
-		if len(in.Name) > meshcop.MaxNetworkNameLen {
-			return d, badRequest("the name %q has %d bytes, at most %d are possible", in.Name, len(in.Name), meshcop.MaxNetworkNameLen)
-		}
-		d.NetworkName = in.Name
+	if in.Name == "" {
+		d.NetworkName = fmt.Sprintf("gatewayd-%04x", *d.PANID)
 	}
-	if in.Channel != 0 {
-		c := meshcop.Channel{Number: in.Channel}
-		if !supported.Contains(c) {
-			return d, badRequest("the radio does not do channel %d, but %d", in.Channel, supported.Channels())
-		}
-		d.Channel = &c
-	}
-	if in.MeshLocalPrefix != "" {
-		if d.MeshLocalPrefix, err = meshLocal(in.MeshLocalPrefix); err != nil {
+	if in.ExtPANID != "" {
+		b, err := digits("extended PAN ID", in.ExtPANID, len(meshcop.ExtPANID{}))
+		if err != nil {
 			return d, err
 		}
+		d.ExtPANID = new(meshcop.ExtPANID(b))
 	}
-	for _, f := range []struct {
-		name, value string
-		set         func([]byte)
-		n           int
-	}{
-		{"extended PAN ID", in.ExtPANID, func(b []byte) { d.ExtPANID = new(meshcop.ExtPANID(b)) }, 8},
-		{"network key", in.NetworkKey, func(b []byte) { d.NetworkKey = new(meshcop.Key(b)) }, 16},
-		{"PSKc", in.PSKc, func(b []byte) { d.PSKc = new(meshcop.Key(b)) }, 16},
-	} {
-		if f.value == "" {
-			continue
+	if in.PSKc != "" {
+		b, err := digits("PSKc", in.PSKc, len(meshcop.Key{}))
+		if err != nil {
+			return d, err
 		}
-		b, err := hex.DecodeString(f.value)
-		if err != nil || len(b) != f.n {
-			return d, badRequest("the %s is not %d hexadecimal digits", f.name, 2*f.n)
-		}
-		f.set(b)
+		d.PSKc = new(meshcop.Key(b))
 	}
 	if _, err := meshcop.DecodeDataset(d.Append(nil)); err != nil {
 		return d, badRequest("the dataset makes no sense: %v", err) // a name that is not UTF-8

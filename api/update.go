@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -38,42 +37,15 @@ const (
 
 // dataset is the change as a dataset.
 func (in *ChangeDataset) dataset(supported meshcop.ChannelMask) (d meshcop.Dataset, err error) {
-	if in.Name != "" {
-		if len(in.Name) > meshcop.MaxNetworkNameLen {
-			return d, badRequest("the name %q has %d bytes, at most %d are possible", in.Name, len(in.Name), meshcop.MaxNetworkNameLen)
-		}
-		d.NetworkName = in.Name
-	}
-	if in.Channel != 0 {
-		c := meshcop.Channel{Number: in.Channel}
-		if !supported.Contains(c) {
-			return d, badRequest("the radio does not do channel %d, but %d", in.Channel, supported.Channels())
-		}
-		d.Channel = &c
-	}
-	if in.PANID != nil {
-		if *in.PANID == 0xffff {
-			return d, badRequest("PAN ID 0xffff is that of everybody")
-		}
-		d.PANID = in.PANID
-	}
-	if in.MeshLocalPrefix != "" {
-		if d.MeshLocalPrefix, err = meshLocal(in.MeshLocalPrefix); err != nil {
-			return d, err
-		}
-	}
-	switch {
-	case in.NetworkKey != "" && in.NewNetworkKey:
+	if in.NetworkKey != "" && in.NewNetworkKey {
 		return d, badRequest("a network key is given, and a random one asked for")
-	case in.NewNetworkKey:
+	}
+	if err := (wishes{in.Name, in.Channel, in.PANID, in.MeshLocalPrefix, in.NetworkKey}).apply(&d, supported); err != nil {
+		return d, err
+	}
+	if in.NewNetworkKey {
 		d.NetworkKey = new(meshcop.Key)
 		_, _ = rand.Read(d.NetworkKey[:]) // never fails
-	case in.NetworkKey != "":
-		b, err := hex.DecodeString(in.NetworkKey)
-		if err != nil || len(b) != len(meshcop.Key{}) {
-			return d, badRequest("the network key is not 32 hexadecimal digits")
-		}
-		d.NetworkKey = new(meshcop.Key(b))
 	}
 	if len(d.Append(nil)) == 0 {
 		return d, badRequest("nothing is to change")

@@ -35,58 +35,23 @@ func metricsError(err error) error {
 	if errors.Is(err, mle.ErrUnknownNeighbor) {
 		return unknownNeighbor
 	}
-	if errors.Is(err, mle.ErrInvalid) {
-		return InvalidArgs
-	}
 	return err
 }
 
 // parseMetrics reads letters: p PDUs, q LQI, m margin, r RSSI.
-func parseMetrics(s string) (m radio.Metrics, err error) {
-	if s == "" {
-		return 0, InvalidArgs
-	}
-	for _, b := range s {
-		switch b {
-		case 'p':
-			m |= radio.MetricPDUs
-		case 'q':
-			m |= radio.MetricLQI
-		case 'm':
-			m |= radio.MetricMargin
-		case 'r':
-			m |= radio.MetricRSSI
-		default:
-			return 0, InvalidArgs
-		}
-	}
-	return m, nil
+func parseMetrics(s string) (radio.Metrics, error) {
+	return parseLetters(s, map[rune]radio.Metrics{
+		'p': radio.MetricPDUs, 'q': radio.MetricLQI, 'm': radio.MetricMargin, 'r': radio.MetricRSSI})
 }
 
 // parseFrames reads letters: l link probes, d data, r data requests, a
 // acknowledgements; or X alone for none.
-func parseFrames(s string) (f linkmetrics.Flags, err error) {
+func parseFrames(s string) (linkmetrics.Flags, error) {
 	if s == "X" {
 		return 0, nil
 	}
-	if s == "" {
-		return 0, InvalidArgs
-	}
-	for _, b := range s {
-		switch b {
-		case 'l':
-			f |= linkmetrics.LinkProbes
-		case 'd':
-			f |= linkmetrics.Data
-		case 'r':
-			f |= linkmetrics.DataRequests
-		case 'a':
-			f |= linkmetrics.Acks
-		default:
-			return 0, InvalidArgs
-		}
-	}
-	return f, nil
+	return parseLetters(s, map[rune]linkmetrics.Flags{
+		'l': linkmetrics.LinkProbes, 'd': linkmetrics.Data, 'r': linkmetrics.DataRequests, 'a': linkmetrics.Acks})
 }
 
 // subject takes "async" and the address off the arguments. With async the command
@@ -132,7 +97,7 @@ func linkMetricsRequest(c *CLI, args []string) error {
 	}
 	return waitIf(sync, c.node.MLE().QueryMetrics(to, q, func(from netip.Addr, r linkmetrics.Report) {
 		if r.Status == linkmetrics.NoAnswer {
-			c.endIf(sync, responseTimeout)
+			c.endIf(sync, ResponseTimeout)
 			return
 		}
 		c.line("Received Link Metrics Report from: %s", address(from))
@@ -144,9 +109,6 @@ func linkMetricsRequest(c *CLI, args []string) error {
 		c.endIf(sync, nil)
 	}))
 }
-
-// responseTimeout is OpenThread's error for an answer that did not come.
-const responseTimeout Error = 28
 
 // endIf ends a command that has waited.
 func (c *CLI) endIf(sync bool, err error) {
@@ -177,7 +139,7 @@ func linkMetricsConfig(c *CLI, args []string) error {
 	}
 	answered := func(from netip.Addr, s linkmetrics.Status) {
 		if s == linkmetrics.NoAnswer {
-			c.endIf(sync, responseTimeout)
+			c.endIf(sync, ResponseTimeout)
 			return
 		}
 		c.line("Received Link Metrics Management Response from: %s", address(from))

@@ -58,6 +58,21 @@ func parseHex(s string, most int) ([]byte, error) {
 	return b, nil
 }
 
+// parseLetters reads the bits that letters stand for, at least one.
+func parseLetters[T ~uint8 | ~uint16 | ~uint32](s string, bits map[rune]T) (v T, err error) {
+	if s == "" {
+		return 0, InvalidArgs
+	}
+	for _, r := range s {
+		bit, ok := bits[r]
+		if !ok {
+			return 0, InvalidArgs
+		}
+		v |= bit
+	}
+	return v, nil
+}
+
 // parseExactHex reads as many bytes as out has.
 func parseExactHex(s string, out []byte) error {
 	b, err := parseHex(s, len(out))

@@ -35,17 +35,10 @@ func mode(c *CLI) string { return c.node.MLE().Mode().String() }
 func setMode(c *CLI, value string) error {
 	var m neighbor.Mode
 	if value != "-" {
-		for _, r := range value {
-			switch r {
-			case 'r':
-				m |= neighbor.ModeRxOnWhenIdle
-			case 'd':
-				m |= neighbor.ModeFullThread
-			case 'n':
-				m |= neighbor.ModeFullNetworkData
-			default:
-				return InvalidArgs
-			}
+		var err error
+		if m, err = parseLetters(value, map[rune]neighbor.Mode{
+			'r': neighbor.ModeRxOnWhenIdle, 'd': neighbor.ModeFullThread, 'n': neighbor.ModeFullNetworkData}); err != nil {
+			return err
 		}
 	}
 	if c.node.MLE().SetMode(m) != nil {

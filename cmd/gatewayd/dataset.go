@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -21,7 +22,6 @@ func (a *app) datasetCommand() *cobra.Command {
 
 func (a *app) datasetNew() *cobra.Command {
 	var in api.NewDataset
-	var panID string
 	c := &cobra.Command{
 		Use:   "new",
 		Short: "Form a new network",
@@ -30,34 +30,46 @@ from the operating system's random source. A gateway that belongs to a network
 does not leave it without --force.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if panID != "" {
-				v, err := strconv.ParseUint(panID, 0, 16)
-				if err != nil {
-					return usageError{fmt.Errorf("--panid: %q is not a number of 16 bits", panID)}
-				}
-				in.PANID = new(uint16(v))
-			}
-			cl, err := a.client(c)
-			if err != nil {
-				return err
-			}
-			d, err := cl.NewDataset(c.Context(), in)
-			if err != nil {
-				return err
-			}
-			return a.printDataset(d)
+			return a.askDataset(c, func(cl *api.Client) (api.Dataset, error) { return cl.NewDataset(c.Context(), in) })
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&in.Name, "name", "", "network name, at most 16 bytes")
-	f.Uint16Var(&in.Channel, "channel", 0, "channel, 11 to 26")
-	f.StringVar(&panID, "panid", "", "PAN ID, as 0x1234")
+	networkFlags(c, &in.Name, &in.Channel, &in.PANID, &in.MeshLocalPrefix, &in.NetworkKey)
 	f.StringVar(&in.ExtPANID, "extpanid", "", "extended PAN ID, 16 hexadecimal digits")
-	f.StringVar(&in.MeshLocalPrefix, "mesh-local-prefix", "", "mesh-local prefix, as fd12:3456:789a::/64")
-	f.StringVar(&in.NetworkKey, "network-key", "", "network key, 32 hexadecimal digits; others may see it among the processes")
 	f.StringVar(&in.PSKc, "pskc", "", "commissioner's key, 32 hexadecimal digits; likewise")
 	f.BoolVar(&in.Force, "force", false, "leave the network the gateway belongs to")
 	return a.printsJSON(c)
+}
+
+// networkFlags are those of a network that is made or changed.
+func networkFlags(c *cobra.Command, name *string, channel *uint16, panID **uint16, meshLocalPrefix, key *string) {
+	f := c.Flags()
+	f.StringVar(name, "name", "", "network name, at most 16 bytes")
+	f.Uint16Var(channel, "channel", 0, "channel, 11 to 26")
+	f.Func("panid", "PAN ID, as 0x1234", func(s string) error {
+		v, err := strconv.ParseUint(s, 0, 16)
+		if err != nil {
+			return errors.New("not a number of 16 bits")
+		}
+		*panID = new(uint16(v))
+		return nil
+	})
+	f.StringVar(meshLocalPrefix, "mesh-local-prefix", "", "mesh-local prefix, as fd12:3456:789a::/64")
+	f.StringVar(key, "network-key", "", "network key, 32 hexadecimal digits; others may see it among the processes")
+}
+
+// askDataset asks the gateway for something whose answer is a dataset, and
+// prints that.
+func (a *app) askDataset(c *cobra.Command, ask func(cl *api.Client) (api.Dataset, error)) error {
+	cl, err := a.client(c)
+	if err != nil {
+		return err
+	}
+	d, err := ask(cl)
+	if err != nil {
+		return err
+	}
+	return a.printDataset(d)
 }
 
 // which adds --pending to a command and says which dataset is meant.
@@ -124,15 +136,9 @@ With - the dataset is read from the standard input, where others cannot see it.`
 			}
 			text = string(b)
 		}
-		cl, err := a.client(c)
-		if err != nil {
-			return err
-		}
-		d, err := cl.ImportDataset(c.Context(), what(), api.TLVs{TLVs: strings.TrimSpace(text), Force: *force})
-		if err != nil {
-			return err
-		}
-		return a.printDataset(d)
+		return a.askDataset(c, func(cl *api.Client) (api.Dataset, error) {
+			return cl.ImportDataset(c.Context(), what(), api.TLVs{TLVs: strings.TrimSpace(text), Force: *force})
+		})
 	}
 	return a.printsJSON(c)
 }
