@@ -265,19 +265,7 @@ func (o ownPlainPing) ping(ctx context.Context, dst netip.Addr, size int) (time.
 	if err != nil {
 		return 0, err
 	}
-	select {
-	case rtt := <-answer:
-		return rtt, nil
-	case <-ended:
-	case <-ctx.Done():
-		return 0, context.Cause(ctx)
-	}
-	select {
-	case rtt := <-answer:
-		return rtt, nil
-	default:
-		return 0, errNoReply
-	}
+	return awaitReply(ctx, answer, ended)
 }
 
 // authority is a certificate authority for one performance.

@@ -158,6 +158,11 @@ func (o ownPing) ping(ctx context.Context, dst netip.Addr, size int) (time.Durat
 	if err != nil {
 		return 0, err
 	}
+	return awaitReply(ctx, answer, ended)
+}
+
+// awaitReply waits for the answer to a ping, or its end without one.
+func awaitReply(ctx context.Context, answer <-chan time.Duration, ended <-chan struct{}) (time.Duration, error) {
 	select {
 	case rtt := <-answer:
 		return rtt, nil
