@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"gatewayd/internal/pump"
 	"gatewayd/internal/timerfd"
 	"gatewayd/radio/medium/udp"
 )
@@ -85,7 +86,7 @@ func Run(ctx context.Context, cfg Config) error {
 	typed := make(chan []byte)
 	wg.Go(timer.Run)
 	wg.Go(func() { cancel(air.Run(ctx)) })
-	reader := func() { cancel(read(ctx, cfg.In, typed)) }
+	reader := func() { cancel(fmt.Errorf("simnode: input: %w", pump.Read(ctx, cfg.In, 1024, typed))) }
 	if cfg.In == io.Reader(os.Stdin) {
 		go reader() // ends with the process: a Read of a terminal cannot be ended
 	} else {
@@ -112,22 +113,4 @@ func version() string {
 		v = i.Main.Version
 	}
 	return "GATEWAYD/" + v + "; SIMULATION"
-}
-
-// read passes on what is typed until it ends.
-func read(ctx context.Context, in io.Reader, to chan<- []byte) error {
-	for {
-		b := make([]byte, 1024)
-		n, err := in.Read(b)
-		if n > 0 {
-			select {
-			case to <- b[:n]:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("simnode: input: %w", err)
-		}
-	}
 }

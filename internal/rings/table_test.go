@@ -81,6 +81,7 @@ var table = map[string]ring{
 	"gateway":          daemon,
 	"host":             daemon,
 	"pacd":             daemon,
+	"internal/pump":    daemon,
 	"internal/timerfd": daemon,
 	"radio/medium/udp": daemon,
 	"radio/rcpd":       daemon,

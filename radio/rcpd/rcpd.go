@@ -15,6 +15,7 @@ import (
 
 	"gatewayd/alarm"
 	"gatewayd/ieee802154"
+	"gatewayd/internal/pump"
 	"gatewayd/internal/timerfd"
 	"gatewayd/radio/medium"
 	"gatewayd/radio/rcp"
@@ -68,7 +69,7 @@ func Serve(ctx context.Context, host io.ReadWriteCloser, cfg Config) error {
 	wg.Go(timer.Run)
 	wg.Go(func() { cancel(cfg.Medium.Run(ctx)) })
 	bytes := make(chan []byte)
-	wg.Go(func() { cancel(read(ctx, host, bytes)) })
+	wg.Go(func() { cancel(fmt.Errorf("rcpd: read from the host: %w", pump.Read(ctx, host, 4096, bytes))) })
 
 	clock := new(alarm.Clock)
 	clock.Set(time.Now())
@@ -112,24 +113,6 @@ func Serve(ctx context.Context, host io.ReadWriteCloser, cfg Config) error {
 			cfg.Medium.Deliver(d)
 		case <-timer.C:
 			set = time.Time{}
-		}
-	}
-}
-
-// read passes on what the host sends until the stream ends.
-func read(ctx context.Context, host io.Reader, to chan<- []byte) error {
-	for {
-		b := make([]byte, 4096)
-		n, err := host.Read(b)
-		if n > 0 {
-			select {
-			case to <- b[:n]:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("rcpd: read from the host: %w", err)
 		}
 	}
 }
