@@ -44,6 +44,9 @@ func (a *authentication) join() {
 }
 
 func (a *authentication) scan() {
+	if !a.searching() {
+		return
+	}
 	channels := a.n.cfg.Channels
 	if channels == 0 {
 		channels = allChannels
@@ -53,6 +56,9 @@ func (a *authentication) scan() {
 	}
 }
 
+// searching reports whether the device has yet to find its way in.
+func (a *authentication) searching() bool { return a.n.started && !a.n.joined }
+
 // later searches again after a while.
 func (a *authentication) later() {
 	wait := a.search.wait
@@ -61,6 +67,9 @@ func (a *authentication) later() {
 }
 
 func (a *authentication) scanned(found []mac.Beacon) {
+	if !a.searching() {
+		return // the node was turned off meanwhile
+	}
 	want := a.n.cfg.Network.ID
 	a.search.found = slices.DeleteFunc(found, func(b mac.Beacon) bool {
 		p, ok := decodeBeaconPayload(b.Payload)
@@ -80,6 +89,9 @@ func (a *authentication) member(b mac.Beacon, p beaconPayload) bool {
 // try tries the next candidate.
 func (a *authentication) try() {
 	n := a.n
+	if !a.searching() {
+		return
+	}
 	if len(a.search.found) == 0 {
 		a.later()
 		return
@@ -154,7 +166,7 @@ func (a *authentication) clientEvent(e pana.Event) {
 		n.clock.After(0, a.entered)
 	case pana.SessionRefused:
 		n.log(Event{ID: "LOWPAN-REFUSED", Text: "not authenticated", Err: e.Reason})
-		if n.started && !n.joined {
+		if a.searching() {
 			n.clock.After(0, a.try)
 		}
 	case pana.SessionTerminated:

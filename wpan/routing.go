@@ -200,7 +200,7 @@ func (r *rootRouting) direct(packet []byte, o sending) bool {
 // exit gives the host a datagram that leaves the mesh. Nodes have addresses of
 // the mesh and speak in no other name (RFC 2827).
 func (r *rootRouting) exit(packet []byte) {
-	if h, _, err := ipv6.DecodeHeader(packet); err != nil || r.n.offMesh(h.Src) {
+	if h, _, err := ipv6.DecodeHeader(packet); err != nil || !r.n.network.Prefix.Contains(h.Src) {
 		r.n.Counters.Refused++
 		return
 	}
