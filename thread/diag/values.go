@@ -2,6 +2,7 @@ package diag
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -35,7 +36,8 @@ func (a *Agent) value(t Type, room int) Value {
 	case TypeAddresses:
 		all := a.cfg.IP.Addresses()
 		out := make(Addresses, 0, len(all))
-		for _, x := range all[:min(len(all), room/16)] {
+		// The newest first, as OpenThread tells them.
+		for _, x := range slices.Backward(all[:min(len(all), room/16)]) {
 			out = append(out, x.Addr)
 		}
 		return out
