@@ -39,14 +39,14 @@ func (b *Bounds) fill() error {
 		return fmt.Errorf("srp: bounds of leases: the longest must not be shorter than the shortest, nor that than a second: %+v", *b)
 	case b.MinLease > b.MinKeyLease || b.MaxLease > b.MaxKeyLease:
 		return fmt.Errorf("srp: bounds of leases: names must be leased as long as what has them: %+v", *b)
-	case b.MaxKeyLease > maxSeconds:
-		return fmt.Errorf("srp: bounds of leases: the longest is %v", maxSeconds)
+	case b.MaxKeyLease > longestLease:
+		return fmt.Errorf("srp: bounds of leases: the longest is %v", longestLease)
 	}
 	return nil
 }
 
-// maxSeconds is the longest time a message can say.
-const maxSeconds = (1<<32 - 1) * time.Second
+// longestLease is the longest time a message can say.
+const longestLease = (1<<32 - 1) * time.Second
 
 // grant returns what is granted of what was asked for.
 func (b *Bounds) grant(asked lease) lease {

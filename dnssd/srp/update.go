@@ -45,6 +45,7 @@ type serviceUpdate struct {
 	added, removed bool // what the pointers do
 	cleared        bool // all records deleted
 	srv, txt       bool
+	target         string // the host
 	ttl            uint32
 	priority       uint16
 	weight         uint16
@@ -311,10 +312,7 @@ func (p *parser) srv(s *serviceUpdate, rec record) error {
 	if !ok || len(host) != 1 {
 		return ErrTarget
 	}
-	if err := p.setHost(host[0]); err != nil {
-		return ErrTarget
-	}
-	s.srv, s.ttl = true, rec.ttl
+	s.srv, s.target, s.ttl = true, host[0], rec.ttl
 	s.priority = uint16(rec.data[0])<<8 | uint16(rec.data[1])
 	s.weight = uint16(rec.data[2])<<8 | uint16(rec.data[3])
 	s.port = uint16(rec.data[4])<<8 | uint16(rec.data[5])
@@ -334,21 +332,13 @@ func checkTXT(rec record) error {
 	return nil
 }
 
-// setHost notes the name of the host, which all of an update agrees on.
-func (p *parser) setHost(name string) error {
+// hostRecord takes a part of the Host Description Instruction (RFC 9665 Section
+// 3.3.1.3).
+func (p *parser) hostRecord(name string, rec record) error {
 	if p.u.host != "" && dnssd.Fold(p.u.host) != dnssd.Fold(name) {
 		return ErrHost
 	}
 	p.u.host = name
-	return nil
-}
-
-// hostRecord takes a part of the Host Description Instruction (RFC 9665 Section
-// 3.3.1.3).
-func (p *parser) hostRecord(name string, rec record) error {
-	if err := p.setHost(name); err != nil {
-		return err
-	}
 	if isClear(rec) {
 		if p.hosts++; p.hosts > 1 || p.keys > 0 {
 			return ErrHost
@@ -429,6 +419,8 @@ func (p *parser) complete() error {
 		switch {
 		case !s.cleared, s.srv != s.txt, s.added && s.removed:
 			return ErrService
+		case s.srv && dnssd.Fold(s.target) != dnssd.Fold(u.host):
+			return ErrTarget
 		case s.srv && !(s.added && s.pointed), !s.srv && s.added:
 			return ErrService
 		}
