@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"gatewayd/dnssd"
 )
@@ -24,12 +25,13 @@ const (
 func (k Kind) String() string { return [...]string{"added", "changed", "removed"}[k] }
 
 // An Event is that something came, changed or went on a link. What is on two
-// links comes twice. What is published by the machine itself does not come.
+// links comes twice.
 type Event struct {
 	Kind  Kind
 	Iface int
-	// Service has, of a Browse, Instance and Type; else all but Subtypes. Of a
-	// ResolveHost it is empty.
+	Own   bool // published by this machine
+	// Service has, of a Browse, Instance, Type and TTL; else all but Subtypes.
+	// Of a ResolveHost it is empty.
 	Service dnssd.Service
 	Host    Name         // where the service is; empty of a Browse
 	Addrs   []netip.Addr // in order; empty of a Browse. Link-local ones have no zone.
@@ -66,28 +68,30 @@ func (m *Machine) Browse(service string, f func(Event)) (*Watch, error) {
 		return nil, err
 	}
 	w := &Watch{m: m}
-	known := map[int]map[string]string{} // by interface and key, the instance
+	known := map[int]map[string]Event{} // by interface and instance
+	of, err := typeName2(typ, "")
+	if err != nil {
+		return nil, err
+	}
 	update := func(l *link) {
-		now := map[string]string{}
-		if !l.gone() {
-			for _, e := range l.said(name.key(), TypePTR) {
-				if instance, rest := e.Target().first(); instance != "" {
-					if of, err := typeName2(typ, ""); err == nil && rest.Equal(of) {
-						now[instance] = instance
-					}
-				}
+		now := map[string]Event{}
+		for _, r := range l.known(name.key(), TypePTR) {
+			if instance, rest := r.Target().first(); instance != "" && rest.Equal(of) {
+				now[instance] = Event{Added, l.Index, r.own, dnssd.Service{Instance: instance, Type: typ, TTL: r.TTL}, "", nil}
 			}
 		}
 		old := known[l.Index]
 		known[l.Index] = now
 		for _, i := range slices.Sorted(maps.Keys(old)) {
 			if _, ok := now[i]; !ok {
-				f(Event{Kind: Removed, Iface: l.Index, Service: dnssd.Service{Instance: i, Type: typ}})
+				gone := old[i]
+				gone.Kind = Removed
+				f(gone)
 			}
 		}
 		for _, i := range slices.Sorted(maps.Keys(now)) {
 			if _, ok := old[i]; !ok {
-				f(Event{Kind: Added, Iface: l.Index, Service: dnssd.Service{Instance: i, Type: typ}})
+				f(now[i])
 			}
 		}
 	}
@@ -135,6 +139,11 @@ func (w *Watch) watch(topics []topicKey, update func(*link)) {
 // Resolve watches an instance of a service: where it is and what its TXT
 // says. It is Added when SRV, TXT and an address are known.
 func (m *Machine) Resolve(instance, service string, f func(Event)) (*Watch, error) {
+	return m.resolve(instance, service, true, f)
+}
+
+// resolve is Resolve, or, if not whole, is content without an address.
+func (m *Machine) resolve(instance, service string, whole bool, f func(Event)) (*Watch, error) {
 	if _, err := typeName2(service, ""); err != nil {
 		return nil, err
 	}
@@ -162,8 +171,8 @@ func (m *Machine) Resolve(instance, service string, f func(Event)) (*Watch, erro
 		defer m.enter()()
 		targets := map[string]Name{}
 		for _, l := range m.links {
-			for _, e := range l.said(name.key(), TypeSRV) {
-				targets[e.Target().key()] = e.Target()
+			for _, r := range l.known(name.key(), TypeSRV) {
+				targets[r.Target().key()] = r.Target()
 			}
 		}
 		for _, k := range slices.Sorted(maps.Keys(targets)) {
@@ -179,7 +188,11 @@ func (m *Machine) Resolve(instance, service string, f func(Event)) (*Watch, erro
 				delete(hosts, k)
 			}
 		}
-		tell(known, l, l.found(name, instance, service), f)
+		now := l.found(name, instance, service)
+		if now != nil && whole && len(now.Addrs) == 0 {
+			now = nil
+		}
+		tell(known, l, now, f)
 	}
 	w.onStop = func() {
 		for _, k := range slices.Sorted(maps.Keys(hosts)) {
@@ -192,40 +205,63 @@ func (m *Machine) Resolve(instance, service string, f func(Event)) (*Watch, erro
 	return w, nil
 }
 
-// found is what is known of an instance on a link; nil if not enough.
+// found is what is known of an instance on a link; nil if SRV or TXT is not.
 func (l *link) found(name Name, instance, service string) *Event {
-	if l.gone() {
-		return nil
-	}
-	srvs, txts := l.said(name.key(), TypeSRV), l.said(name.key(), TypeTXT)
+	srvs, txts := l.known(name.key(), TypeSRV), l.known(name.key(), TypeTXT)
 	if len(srvs) == 0 || len(txts) == 0 {
 		return nil
 	}
 	// There is one, unless it is just being replaced: then the newer.
 	srv, txt := newest(srvs), newest(txts)
 	p, wt, port, target := srv.SRV()
-	ev := &Event{Iface: l.Index, Host: target, Addrs: l.addrs(target), Service: dnssd.Service{
+	ev := &Event{Iface: l.Index, Own: srv.own, Host: target, Service: dnssd.Service{
 		Instance: instance, Type: service, Priority: p, Weight: wt, Port: port, TXT: []byte(txt.Data), TTL: srv.TTL,
 	}}
-	if len(ev.Addrs) == 0 {
-		return nil
-	}
+	ev.Addrs, _ = l.addrs(target)
 	return ev
 }
 
-func newest(es []*cached) *cached {
-	return slices.MaxFunc(es, func(a, b *cached) int { return a.heard.Compare(b.heard) })
+// knownRecord is a record on the link, of ours or of others.
+type knownRecord struct {
+	Record
+	own   bool
+	heard time.Time
 }
 
-// addrs are a host's addresses, in order.
-func (l *link) addrs(host Name) (as []netip.Addr) {
+// known are the records of a name and type on the link.
+func (l *link) known(name string, typ uint16) (rs []knownRecord) {
+	if l.gone() {
+		return nil
+	}
+	seen := map[id]bool{}
+	for _, r := range l.m.records[name] {
+		if r.Type == typ && r.live(l) {
+			seen[r.id()] = true
+			rs = append(rs, knownRecord{r.Record, true, l.m.now()})
+		}
+	}
+	for _, e := range l.said(name, typ) {
+		if !seen[e.key] {
+			rs = append(rs, knownRecord{e.Record, false, e.heard})
+		}
+	}
+	return rs
+}
+
+func newest(rs []knownRecord) knownRecord {
+	return slices.MaxFunc(rs, func(a, b knownRecord) int { return a.heard.Compare(b.heard) })
+}
+
+// addrs are a host's addresses, in order, and whether it is ours.
+func (l *link) addrs(host Name) (as []netip.Addr, own bool) {
 	for _, typ := range []uint16{TypeAAAA, TypeA} {
-		for _, e := range l.said(host.key(), typ) {
-			as = append(as, e.Addr())
+		for _, r := range l.known(host.key(), typ) {
+			as = append(as, r.Addr())
+			own = own || r.own
 		}
 	}
 	slices.SortFunc(as, netip.Addr.Compare)
-	return as
+	return as, own
 }
 
 // tell says what is different of what is known on a link.
@@ -253,7 +289,7 @@ func tell(known map[int]*Event, l *link, now *Event, f func(Event)) {
 
 func same(a, b *Event) bool {
 	s, t := &a.Service, &b.Service
-	return a.Host.Equal(b.Host) && slices.Equal(a.Addrs, b.Addrs) && s.Priority == t.Priority && s.Weight == t.Weight &&
+	return a.Own == b.Own && a.Host.Equal(b.Host) && slices.Equal(a.Addrs, b.Addrs) && s.Priority == t.Priority && s.Weight == t.Weight &&
 		s.Port == t.Port && string(s.TXT) == string(t.TXT)
 }
 
@@ -267,10 +303,8 @@ func (m *Machine) ResolveHost(host string, f func(Event)) (*Watch, error) {
 	known := map[int]*Event{}
 	w.watch([]topicKey{{string(name), TypeAAAA}, {string(name), TypeA}}, func(l *link) {
 		var now *Event
-		if !l.gone() {
-			if as := l.addrs(name); len(as) > 0 {
-				now = &Event{Iface: l.Index, Host: name, Addrs: as}
-			}
+		if as, own := l.addrs(name); len(as) > 0 {
+			now = &Event{Iface: l.Index, Own: own, Host: name, Addrs: as}
 		}
 		tell(known, l, now, f)
 	})
@@ -343,7 +377,7 @@ func (m *Machine) Discover(service string, f func(Event)) (*Watch, error) {
 // "_hap._udp".
 func Instance(n Name) (instance, service string, err error) {
 	labels := n.Labels()
-	if len(labels) != 4 || !n.Equal(Name(n[:len(n)-len(local)])+local) {
+	if len(labels) != 4 || fold(labels[3]) != "local" {
 		return "", "", fmt.Errorf("mdns: %v is not a service's name", n)
 	}
 	return labels[0], labels[1] + "." + labels[2], nil

@@ -108,12 +108,20 @@ func (c *claim) setLive(p *presence, live bool) {
 		return
 	}
 	p.live = live
+	c.tell(p.link, c.records)
 	if t := c.enumerated(); t != nil {
 		if live {
 			p.link.types[t]++
 		} else if p.link.types[t]--; p.link.types[t] <= 0 {
 			delete(p.link.types, t)
 		}
+	}
+}
+
+// tell tells those who browse here.
+func (c *claim) tell(l *link, rs []*rr) {
+	for _, r := range rs {
+		c.m.changed(l, r.Name.key(), r.Type)
 	}
 }
 
@@ -198,6 +206,8 @@ func (c *claim) replace(want []*rr) {
 				})
 			}))
 			p.link.announce(c, news, lost)
+			c.tell(p.link, news)
+			c.tell(p.link, lost)
 		}
 	}
 }

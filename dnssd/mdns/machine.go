@@ -186,9 +186,9 @@ func (m *Machine) Stop() {
 			r.retire()
 		}
 	}()
+	m.topics = map[topicKey]*topic{}
 	m.SetInterfaces(nil)
 	m.stopped = true
-	m.topics = map[topicKey]*topic{}
 }
 
 // loops remembers what was sent, to tell it from what others on the same host

@@ -131,6 +131,9 @@ func (l *link) settled(k topicKey) bool {
 	if !unshared(k.typ) {
 		return false
 	}
+	if c := l.m.claims[k.name]; c != nil && c.at(l) != nil && c.at(l).live {
+		return true
+	}
 	for _, e := range l.heard.byName[k.name] {
 		if e.Type == k.typ && e.step == 0 || e.denies(k.typ) {
 			return true
