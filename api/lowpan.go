@@ -330,7 +330,7 @@ func (s *Server) rotateKey(_ http.ResponseWriter, r *http.Request) (any, error) 
 	var failed error
 	err := s.gw.DoLowpan(r.Context(), func(l *gateway.Lowpan) {
 		var ok bool
-		if out.Index, ok = l.Node.RotateKey(); !ok {
+		if out.Index, ok = l.RotateKey(); !ok {
 			failed = conflict("the network key is being changed already, or there is none", "wait a minute")
 		}
 	})

@@ -30,10 +30,13 @@ type key struct {
 }
 
 // A List is who may join.
-type List struct{ entries map[key]*Entry }
+type List struct {
+	entries map[key]*Entry
+	by      map[eap.Type]int // how many there are of each method
+}
 
 // NewList returns an empty List.
-func NewList() *List { return &List{entries: map[key]*Entry{}} }
+func NewList() *List { return &List{entries: map[key]*Entry{}, by: map[eap.Type]int{}} }
 
 // Add adds an entry, replacing one for the same identity and method if replace.
 func (l *List) Add(e Entry, replace bool) error {
@@ -47,6 +50,9 @@ func (l *List) Add(e Entry, replace bool) error {
 	if l.entries[k] == nil && len(l.entries) >= MaxEntries {
 		return ErrFull
 	}
+	if l.entries[k] == nil {
+		l.by[e.Method]++
+	}
 	l.entries[k] = &e
 	return nil
 }
@@ -54,9 +60,10 @@ func (l *List) Add(e Entry, replace bool) error {
 // Remove removes the entries of an identity and returns how many there were.
 func (l *List) Remove(identity string) (int, error) {
 	n := 0
-	for k := range l.entries {
-		if k.identity == identity {
+	for m := range l.by {
+		if k := (key{identity, m}); l.entries[k] != nil {
 			delete(l.entries, k)
+			l.by[m]--
 			n++
 		}
 	}
@@ -82,14 +89,7 @@ func (l *List) Entries() []Entry {
 func (l *List) Len() int { return len(l.entries) }
 
 // Has reports whether anybody may come in by a method.
-func (l *List) Has(m eap.Type) bool {
-	for k := range l.entries {
-		if k.method == m {
-			return true
-		}
-	}
-	return false
-}
+func (l *List) Has(m eap.Type) bool { return l.by[m] > 0 }
 
 // Method is how an identity gets in, the first choice; false if it is unknown.
 func (l *List) Method(identity string) (eap.Type, bool) {

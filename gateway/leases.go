@@ -26,7 +26,7 @@ func (l *Lowpan) buildDHCP(nw wpan.Network) error {
 	l.Leases, err = dhcp6.NewServer(dhcp6.Config{
 		Clock: l.Node.Clock(), DUID: duid, Store: leaseTable{l.table}, RapidCommit: true,
 		Pools: []dhcp6.Pool{{Prefix: nw.Prefix, EUI64: true}},
-		Taken: func(a netip.Addr) bool { return false },
+		Taken: l.Node.Claimed,
 		Notify: func(e dhcp6.Event) {
 			if l.g.repeats.pass("DHCP6-"+e.Kind.String(), l.Node.Clock().Now()) {
 				l.g.log.Info("DHCPv6", "id", "DHCP6-LEASE", "event", e.Kind.String(), "address", e.Lease.Addr, "from", e.From, "err", e.Err)

@@ -42,6 +42,21 @@ type Lowpan struct {
 	rotating *alarm.Timer
 }
 
+// lowpanStore is where the coordinator keeps its state. It tells a value that
+// cannot be read from one that never was: frame counters depend on it.
+type lowpanStore struct{ nodeStore }
+
+// Load implements wpan.Store.
+func (s lowpanStore) Load(name string) (value []byte, lost int, ok bool) {
+	if value, lost, ok = s.nodeStore.Load(name); ok {
+		return value, lost, true
+	}
+	if _, err := s.g.store.Load(name); err != nil && !isAbsent(err) {
+		return nil, 1, false
+	}
+	return nil, 0, false
+}
+
 // DoLowpan runs f in the goroutine that owns the network and waits for it; the
 // error is ErrMode if the gateway runs a Thread network.
 func (g *Gateway) DoLowpan(ctx context.Context, f func(*Lowpan)) error {
@@ -91,13 +106,18 @@ func (g *Gateway) identity() (wpan.Network, error) {
 }
 
 // buildLowpan makes the stack of a plain 6LoWPAN network.
-func (g *Gateway) buildLowpan(now time.Time) error {
+func (g *Gateway) buildLowpan(now time.Time) (err error) {
 	nw, err := g.identity()
 	if err != nil {
 		return fmt.Errorf("gateway: the network's identity: %w", err)
 	}
 	l := &Lowpan{g: g, accounts: map[uint32]*radius.Account{}, grants: map[string]radius.Grant{}}
 	cfg := &g.cfg.Lowpan
+	defer func() {
+		if err != nil && l.table != nil {
+			l.table.Close()
+		}
+	}()
 	if l.List, err = g.loadList(); err != nil {
 		return err
 	}
@@ -105,7 +125,7 @@ func (g *Gateway) buildLowpan(now time.Time) error {
 		return err
 	}
 	w := wpan.Config{
-		Role: wpan.Coordinator, Random: rand.Reader, Store: nodeStore{g}, Network: nw, Storing: cfg.Storing,
+		Role: wpan.Coordinator, Random: rand.Reader, Store: lowpanStore{nodeStore{g}}, Network: nw, Storing: cfg.Storing,
 		Backend: l, SessionLifetime: time.Duration(cfg.SessionLifetime), Session: l.session, Managed: cfg.DHCP,
 		Log: l.event, Changed: func() { g.dirty = true },
 	}
@@ -120,8 +140,8 @@ func (g *Gateway) buildLowpan(now time.Time) error {
 	}
 	l.saving = l.Node.Clock().NewTimer(l.saveList)
 	l.rotating = l.Node.Clock().NewTimer(l.rotate)
-	if period := time.Duration(cfg.KeyRotation); period > 0 {
-		l.rotating.Start(period)
+	if period := time.Duration(cfg.KeyRotation); period > 0 && !nw.Open {
+		l.rotating.StartAt(l.rotated(now).Add(period))
 	}
 	if err := l.buildRADIUS(); err != nil {
 		return err
@@ -195,6 +215,9 @@ func (l *Lowpan) event(e wpan.Event) {
 		level = slog.LevelWarn
 		attrs = append(attrs, slog.Any("err", e.Err))
 	}
+	if n := l.g.repeats.missed(e.ID); n > 0 {
+		attrs = append(attrs, slog.Int("unsaid", n))
+	}
 	l.g.log.LogAttrs(context.Background(), level, e.Text, attrs...)
 }
 
@@ -217,11 +240,50 @@ func (l *Lowpan) SaveList() error {
 	return l.g.store.Save(storeCredentials, b)
 }
 
-// rotate changes the network key when its time is over.
-func (l *Lowpan) rotate() {
-	l.Node.RotateKey()
-	l.rotating.Start(time.Duration(l.g.cfg.Lowpan.KeyRotation))
+// storeRotated holds when the network key was changed last.
+const storeRotated = "lowpan-rotated"
+
+// rotated is when the key was changed last, or was seen first.
+func (l *Lowpan) rotated(now time.Time) time.Time {
+	var at time.Time
+	if b, err := l.g.store.Load(storeRotated); err == nil && json.Unmarshal(b, &at) == nil && !at.After(now) {
+		return at
+	}
+	l.noteRotation(now)
+	return now
 }
+
+func (l *Lowpan) noteRotation(now time.Time) {
+	b, err := json.Marshal(now)
+	if err == nil {
+		err = l.g.store.Save(storeRotated, b)
+	}
+	if err != nil {
+		l.g.log.Error("the time of the key's change cannot be stored", "id", "LOWPAN-STORE", "err", err)
+	}
+}
+
+// RotateKey changes the network key; see wpan.Node.
+func (l *Lowpan) RotateKey() (uint8, bool) {
+	index, ok := l.Node.RotateKey()
+	if ok {
+		l.noteRotation(l.Node.Clock().Now())
+		if period := time.Duration(l.g.cfg.Lowpan.KeyRotation); period > 0 {
+			l.rotating.Start(period)
+		}
+	}
+	return index, ok
+}
+
+// rotate changes the network key when its time is over. If that cannot be done
+// now, it is tried again.
+func (l *Lowpan) rotate() {
+	if _, ok := l.RotateKey(); !ok {
+		l.rotating.Start(rotateAgain)
+	}
+}
+
+const rotateAgain = time.Minute
 
 // hostConfig is what the host's interface should have.
 func (l *Lowpan) hostConfig() host.Config {

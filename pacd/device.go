@@ -3,7 +3,9 @@ package pacd
 import (
 	"context"
 	crand "crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -149,5 +151,9 @@ type state struct{ *store.Store }
 // Load implements wpan.Store.
 func (s state) Load(name string) ([]byte, int, bool) {
 	b, err := s.Store.Load(name)
-	return b, s.Lost(name), err == nil
+	lost := s.Lost(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		lost = max(lost, 1) // it was there, and cannot be read
+	}
+	return b, lost, err == nil
 }

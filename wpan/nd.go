@@ -185,6 +185,19 @@ func (n *Node) saveRegistrations() {
 	}
 }
 
+// Claimed reports whether a coordinator has an address registered by a node from
+// whose link-layer address it is not made: nobody else can be given it.
+func (n *Node) Claimed(a netip.Addr) bool {
+	if n.has(a) {
+		return true
+	}
+	if n.border == nil {
+		return false
+	}
+	r, ok := n.border.Lookup(a)
+	return ok && r.ROVR != ndp.ROVROf(linkAddress(a).Ext)
+}
+
 // Registrations are the addresses that a coordinator or router has registered.
 func (n *Node) Registrations() []ndp.Registration {
 	switch {

@@ -65,7 +65,7 @@ const (
 )
 
 // Store keeps what must survive a restart. Load's lost counts newer values that
-// could not be read.
+// could not be read: with ok false, that there was something.
 type Store interface {
 	Load(name string) (value []byte, lost int, ok bool)
 	Save(name string, value []byte) error

@@ -363,7 +363,7 @@ func FuzzHeard(f *testing.F) {
 		if d.cfg.Role != Coordinator {
 			d.join()
 		}
-		if len(in) > 0 && in[0]>>4 == 6 && len(in) <= 1500 {
+		if h, _, err := ipv6.DecodeHeader(in); err == nil && len(in) == ipv6.HeaderLen+int(h.PayloadLen) && len(in) <= 1500 {
 			d.hear(peer, in, secured)
 		}
 		// And as the payload of a frame.
