@@ -126,12 +126,13 @@ func (g *Gateway) run(ctx context.Context) error {
 	if err := g.build(time.Now()); err != nil {
 		return err
 	}
-	// The radio is there a little longer than the rest, for farewells.
+	// The radio and other sockets are there a little longer than the rest, for
+	// farewells.
 	radioCtx, radioOff := context.WithCancel(context.WithoutCancel(ctx))
 	defer radioOff()
 	wg.Go(func() { _ = g.port.Run(radioCtx) })
 	for _, run := range g.drivers {
-		wg.Go(func() { run(ctx) })
+		wg.Go(func() { run(radioCtx) })
 	}
 	if g.tun != nil {
 		wg.Go(g.readTUN)
