@@ -59,9 +59,11 @@ type Gateway struct {
 	node   *thread.Node // the stack, if it is a Thread node
 	lowpan *Lowpan      // what has the stack, if that is a plain 6LoWPAN node
 	cli    *otcli.CLI
-	link   *spinel.Link
-	port   *transport.Port
-	url    radio.URL
+
+	services *services // nil without infrastructure links, and in other modes
+	link     *spinel.Link
+	port     *transport.Port
+	url      radio.URL
 
 	gen      uint64 // of the port's present connection
 	lastErr  error  // why the radio's connection is away
@@ -146,6 +148,9 @@ func (g *Gateway) run(ctx context.Context) error {
 		wg.Go(func() { g.opt.Ready(g) })
 	}
 	g.loop(ctx)
+	if g.services != nil {
+		g.services.stop()
+	}
 	if g.lowpan != nil {
 		g.lowpan.stop()
 		last, cancel := context.WithTimeout(radioCtx, farewell)
@@ -164,6 +169,11 @@ func (g *Gateway) build(now time.Time) error {
 		}
 	} else {
 		g.buildThread(now)
+		if g.cfg.Infra != "" {
+			if err := g.buildServices(); err != nil {
+				return err
+			}
+		}
 	}
 	g.link = spinel.NewLink(spinel.LinkConfig{
 		Clock: g.stack.Clock(), Handler: g.stack.Radio(),
@@ -210,6 +220,11 @@ func (g *Gateway) startNetwork() error {
 		g.lowpan.Node.Start()
 		return nil
 	}
+	if g.services != nil {
+		if err := g.services.findLinks(); err != nil {
+			return err
+		}
+	}
 	g.node.InterfaceUp()
 	// The command line of the node may make a network, too.
 	if err := g.publishPrefix(); err != nil {
@@ -232,6 +247,9 @@ func (g *Gateway) loop(ctx context.Context) {
 		if g.dirty {
 			g.dirty = false
 			g.wantHost()
+			if g.services != nil {
+				g.services.serve()
+			}
 		}
 		if at := g.stack.Deadline(); !at.Equal(set) {
 			set = at

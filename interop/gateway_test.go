@@ -40,6 +40,7 @@ type gateway struct {
 	ns     *rcpNetns
 	bin    string
 	radio  string
+	args   []string // more of them
 	dir    string
 	socket string
 	cmd    *exec.Cmd
@@ -47,14 +48,14 @@ type gateway struct {
 }
 
 // startGateway runs gatewayd on a radio until the test ends.
-func startGateway(t *testing.T, ns *rcpNetns, radio string) *gateway {
+func startGateway(t *testing.T, ns *rcpNetns, radio string, args ...string) *gateway {
 	t.Helper()
 	bin, err := buildGateway()
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	g := &gateway{t: t, ns: ns, bin: bin, radio: radio, dir: dir, socket: filepath.Join(dir, "sock")}
+	g := &gateway{t: t, ns: ns, bin: bin, radio: radio, args: args, dir: dir, socket: filepath.Join(dir, "sock")}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("gatewayd:\n%s", g.log.String())
@@ -67,8 +68,8 @@ func startGateway(t *testing.T, ns *rcpNetns, radio string) *gateway {
 // run starts the program on its data directory and waits for its socket.
 func (g *gateway) run() {
 	g.t.Helper()
-	g.cmd = g.ns.command(g.bin, "run", "--radio", g.radio, "--tun", "wpan0", "--data-dir", filepath.Join(g.dir, "data"),
-		"--socket", g.socket, "--log-level", "debug")
+	g.cmd = g.ns.command(g.bin, append([]string{"run", "--radio", g.radio, "--tun", "wpan0", "--data-dir", filepath.Join(g.dir, "data"),
+		"--socket", g.socket, "--log-level", "debug"}, g.args...)...)
 	g.cmd.Stdout, g.cmd.Stderr = &g.log, &g.log
 	g.ns.start(g.cmd)
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {

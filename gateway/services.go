@@ -1,0 +1,183 @@
+package gateway
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"gatewayd/dnssd"
+	"gatewayd/dnssd/mdns"
+	"gatewayd/dnssd/multicast"
+	"gatewayd/dnssd/srp"
+	"gatewayd/store"
+	"gatewayd/thread/ip"
+	"gatewayd/thread/link"
+	"gatewayd/thread/mle"
+)
+
+// services are the names and services of a Thread gateway: what devices register
+// by SRP is published on the infrastructure links by mDNS, and what is there,
+// devices find by DNS. Only the goroutine that owns the node uses them.
+type services struct {
+	g       *Gateway
+	srp     *srp.Server
+	table   *store.Table
+	dns     *dnssd.Resolver
+	mdns    *mdns.Machine
+	sockets *multicast.Sockets
+	port    uint16 // of SRP
+}
+
+// buildServices makes the services of a gateway that has infrastructure links.
+func (g *Gateway) buildServices() error {
+	s := &services{g: g, port: srp.FirstPort}
+	var seed [16]byte
+	if _, err := crand.Read(seed[:]); err != nil {
+		return fmt.Errorf("gateway: randomness: %w", err)
+	}
+	random := rand.New(rand.NewPCG(binary.BigEndian.Uint64(seed[:]), binary.BigEndian.Uint64(seed[8:])))
+	var err error
+	if s.sockets, err = multicast.Open(); err != nil {
+		return fmt.Errorf("gateway: multicast DNS: %w", err)
+	}
+	if s.table, err = g.store.Table("services"); err != nil {
+		s.sockets.Close()
+		return err
+	}
+	clock := g.node.Clock()
+	s.mdns = mdns.New(mdns.Config{Clock: clock, Rand: random, Send: s.sockets.Send})
+	s.srp, err = srp.New(srp.Config{Clock: clock, Store: s.table, Notify: s.event})
+	if err == nil {
+		s.dns, err = dnssd.NewResolver(dnssd.ResolverConfig{Clock: clock, Rand: random, Registry: s.srp, Browser: mdns.Browser{Machine: s.mdns},
+			Forward: newUpstream(g).forward, Update: s.srp.Receive,
+			Send: func(to netip.AddrPort, b []byte) { s.answer(dnssd.ResolverPort, to, b) }})
+	}
+	if err != nil {
+		s.close()
+		return fmt.Errorf("gateway: services: %w", err)
+	}
+	s.srp.Subscribe(s.changed)
+	for _, r := range s.srp.Hosts() { // of an earlier run
+		if r.Live {
+			s.publish(r.Host)
+		}
+	}
+	g.node.IP().HandleUDP(s.port, func(d *ip.Datagram) {
+		if reply := s.srp.Receive(d.Src, d.Payload); reply != nil {
+			s.answer(s.port, d.Src, reply)
+		}
+	})
+	g.node.IP().HandleUDP(dnssd.ResolverPort, func(d *ip.Datagram) { s.dns.Receive(d.Src, d.Payload) })
+	g.drivers = append(g.drivers, func(ctx context.Context) {
+		err := s.sockets.Run(ctx, func(d multicast.Datagram) {
+			g.deliver(func() { s.mdns.Receive(d.Iface, d.From, d.To, d.Bytes) })
+		})
+		if err != nil && ctx.Err() == nil {
+			g.log.Error("multicast DNS has ended", "id", "MDNS-SOCKET", "err", err)
+		}
+	})
+	g.services = s
+	return nil
+}
+
+// answer sends a datagram into the mesh from a port of the node.
+func (s *services) answer(port uint16, to netip.AddrPort, b []byte) {
+	_ = s.g.node.IP().SendUDP(ip.Datagram{Src: netip.AddrPortFrom(netip.Addr{}, port), Dst: to, Payload: b}, link.Options{})
+}
+
+// serve tells the network where SRP and DNS are, while there is a network.
+func (s *services) serve() {
+	if s.g.node.MLE().Role() >= mle.Child && !s.g.node.Publisher().Service() {
+		s.g.node.Publisher().Unicast(netip.AddrPortFrom(netip.Addr{}, s.port), 0)
+	}
+}
+
+// findLinks takes the configured interface as the host has it now.
+func (s *services) findLinks() error {
+	link, err := multicast.Interface(s.g.cfg.Infra)
+	if err != nil {
+		return fmt.Errorf("gateway: infra: %w", err)
+	}
+	s.setLinks([]mdns.Interface{link})
+	return nil
+}
+
+// setLinks says which links there are.
+func (s *services) setLinks(links []mdns.Interface) {
+	if err := s.sockets.SetInterfaces(links); err != nil {
+		s.g.log.Warn("multicast DNS is not on every link", "id", "MDNS-LINK", "err", err)
+	}
+	s.mdns.SetInterfaces(links)
+}
+
+// changed is the advertising proxy: what is registered is published.
+func (s *services) changed(e srp.Event) {
+	switch e.Kind {
+	case srp.HostUpdated:
+		s.publish(e.Host)
+	case srp.HostRemoved:
+		s.mdns.Unpublish(owner(e.Host))
+	}
+}
+
+func owner(h dnssd.Host) string { return "srp " + dnssd.Fold(h.Name) }
+
+// publish publishes a device by those of its addresses that the links can reach.
+func (s *services) publish(h dnssd.Host) {
+	var addrs []netip.Addr
+	meshLocal := s.g.node.MeshLocalPrefix()
+	for _, a := range h.Addrs {
+		if !a.IsLinkLocalUnicast() && !meshLocal.Contains(a) {
+			addrs = append(addrs, a)
+		}
+	}
+	h.Addrs = addrs
+	if len(addrs) == 0 {
+		s.mdns.Unpublish(owner(h))
+		return
+	}
+	if _, err := s.mdns.Publish(owner(h), h, mdns.Options{}); err != nil {
+		s.g.log.Warn("a device's services cannot be published", "id", "SRP-PUBLISH", "host", h.Name, "err", err)
+	}
+}
+
+// event logs what happens to registrations, each kind at a bounded rate.
+func (s *services) event(e srp.Event) {
+	if e.Kind == srp.HostRenewed || !s.g.repeats.pass("SRP-"+e.Kind.String(), s.g.node.Clock().Now()) {
+		return
+	}
+	if e.Err != nil {
+		s.g.log.Warn("service registration", "id", "SRP", "event", e.Kind.String(), "host", e.Host.Name, "from", e.From, "err", e.Err)
+		return
+	}
+	s.g.log.Info("service registration", "id", "SRP", "event", e.Kind.String(), "host", e.Host.Name, "services", len(e.Host.Services))
+}
+
+// stop says goodbye on the links.
+func (s *services) stop() {
+	s.g.node.Publisher().UnpublishService()
+	s.dns.Stop()
+	s.mdns.Stop()
+	s.close()
+}
+
+func (s *services) close() {
+	s.sockets.Close()
+	s.table.Close()
+}
+
+// Registered are the services that devices have registered; nil without
+// infrastructure links. Only a function that Do runs may call it.
+func (g *Gateway) Registered() []srp.Registration {
+	if g.services == nil {
+		return nil
+	}
+	return g.services.srp.Hosts()
+}
+
+// upstreamTimeout is how long a resolver of the host may take.
+const upstreamTimeout = 3 * time.Second
