@@ -6,7 +6,9 @@ import (
 	"bufio"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,7 +60,7 @@ func (m *mesh) power(n *meshNode) {
 		if err != nil {
 			m.t.Fatal(err)
 		}
-		cmd = m.ns.command(bin, "node", strconv.Itoa(n.id))
+		cmd = m.ns.command(bin, "node", "--log-file", filepath.Join(m.dir, fmt.Sprintf("node%d.log", n.id)), strconv.Itoa(n.id))
 	} else {
 		cmd = m.ns.command(otProgram(m.t, "ot-cli-ftd"), strconv.Itoa(n.id))
 	}
@@ -229,6 +231,17 @@ func (m *mesh) oneLeader(nodes []*meshNode, limit time.Duration) {
 		}
 		if ready && leaders == 1 && len(partitions) == 1 {
 			return
+		}
+	}
+	for _, n := range nodes {
+		for _, c := range []string{"state", "rloc16", "partitionid", "leaderdata", "router table", "parent"} {
+			out, err := n.try(c, 5*time.Second)
+			m.t.Logf("node %d: %s: %q %v", n.id, c, out, err)
+		}
+	}
+	for _, n := range nodes {
+		if b, err := os.ReadFile(filepath.Join(m.dir, fmt.Sprintf("node%d.log", n.id))); err == nil {
+			m.t.Logf("node %d:\n%s", n.id, b)
 		}
 	}
 	m.t.Fatalf("not one leader and partition after %v: %v", limit, states)
