@@ -30,11 +30,24 @@ const (
 	batchGap  = 50 * time.Millisecond
 )
 
-// storm counts conflicts.
+// storm counts conflicts: those within stormTime of the first, and once there
+// were stormCount, those within stormTime of the last.
 type storm struct {
 	since time.Time
 	n     int
 }
+
+func (s *storm) conflict(now time.Time) {
+	if now.Sub(s.since) >= stormTime {
+		s.n = 0
+	}
+	if s.n++; s.n == 1 || s.n >= stormCount {
+		s.since = now
+	}
+}
+
+// rages reports whether to probe slowly.
+func (s *storm) rages(now time.Time) bool { return s.n >= stormCount && now.Sub(s.since) < stormTime }
 
 // batch is names of a link that are probed for, and later announced, together.
 type batch struct {
@@ -52,7 +65,7 @@ func (l *link) probe(c *claim) {
 	l.waiting = append(l.waiting, c)
 	if !l.probeTimer.Running() {
 		d := l.m.random(0, probeDelay)
-		if l.m.storm.n >= stormCount && l.m.within(l.m.storm.since, stormTime) {
+		if l.m.storm.rages(l.m.now()) {
 			d += stormBackoff
 		}
 		l.probeTimer.Start(d)
@@ -250,10 +263,7 @@ func lexical(a, b Record) int {
 func (c *claim) conflict(l *link) {
 	m, p := c.m, c.at(l)
 	m.counters.Conflicts++
-	if m.storm.n == 0 || !m.within(m.storm.since, stormTime) {
-		m.storm = storm{since: m.now()}
-	}
-	m.storm.n++
+	m.storm.conflict(m.now())
 	if p.live {
 		// Who loses the probing that follows takes another name.
 		l.probe(c)
