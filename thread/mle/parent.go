@@ -10,7 +10,7 @@ import (
 const (
 	answerRouters   = 500 * time.Millisecond // within which routers answer a Parent Request
 	answerAll       = time.Second            // and those that may become one
-	parentTries     = 3                      // how often a Parent Response is sent, until it arrives
+	parentTries     = 2                      // how often a Parent Response is sent, until it arrives
 	sharedTries     = 16                     // of a frame, by all that answer one request together
 	repeatedRequest = 700 * time.Millisecond // sooner is the same request again
 	childIDTimeout  = 5 * time.Second        // from Parent Response to Child ID Request

@@ -204,3 +204,37 @@ func TestRequestBeforeBecomingRouter(t *testing.T) {
 		t.Errorf("%d links given up", given)
 	}
 }
+
+// A router that has been silent for long, and is asked, keeps its link if an
+// advertisement of its comes in place of the answer.
+func TestHeardInsteadOfAnswer(t *testing.T) {
+	tried := 0
+	for seed := uint64(80); seed < 180; seed++ {
+		w := newWorld(t, seed)
+		n := w.net(sim.FTD, sim.FTD)
+		a, b := n[0], n[1]
+		w.form(a)
+		w.routers(b)
+		w.Run(time.Minute)
+		r := a.Table().Router(neighbor.RouterID(b.MLE().RLOC16()))
+		w.Air().UnlinkOneWay(b.Station(), a.Station())
+		w.await("a request", 2*time.Minute, func() bool { return !r.RequestAt.IsZero() })
+		w.Run(20 * time.Millisecond)
+		w.Air().UnlinkOneWay(a.Station(), b.Station())
+		w.Run(500 * time.Millisecond) // the answer, in vain
+		w.Air().LinkOneWay(b.Station(), a.Station(), -60, 0)
+		asked := r.RequestAt
+		w.RunUntil(2400*time.Millisecond, func() bool { return r.LastHeard.After(asked) })
+		if !r.LastHeard.After(asked) {
+			continue
+		}
+		tried++
+		w.Run(5 * time.Second)
+		if r.State != neighbor.Valid {
+			t.Errorf("seed %d: the link is %v", seed, r.State)
+		}
+	}
+	if tried == 0 {
+		t.Error("no advertisement came in time")
+	}
+}

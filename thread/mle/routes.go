@@ -138,6 +138,10 @@ func (m *MLE) dropRouter(id uint8) {
 // way until another is found.
 func (m *MLE) removeRouterLink(r *neighbor.Router) {
 	if r.State != neighbor.Invalid {
+		if k := (delayKey{c: Advertisement}); r.State == neighbor.Valid && m.Router() && !m.waits(k) {
+			// Else it would go on sending us what we do not take any more.
+			m.later(k, m.jitter(time.Second), func() { m.sendAdvertisement(allNodes) })
+		}
 		r.Unlink()
 		m.dropProbe(r.Ext)
 		m.forget(delayKey{LinkRequest, r.Ext})

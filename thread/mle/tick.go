@@ -97,6 +97,9 @@ func (m *MLE) tickRouters(now time.Time) {
 			r.LastHeard = now
 			continue
 		}
+		if r.State == neighbor.Valid && r.LastHeard.After(r.RequestAt) {
+			r.RequestAt = time.Time{} // it lives, though its answer was lost
+		}
 		if !r.RequestAt.IsZero() && now.Sub(r.RequestAt) >= linkAcceptWait {
 			m.log("MLE-0020", "link given up", Attr{"router", r.RLOC16}, Attr{"reason", "no answer to a request"})
 			m.removeRouterLink(r)
