@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -91,9 +92,29 @@ func (s *Server) withSession(r *http.Request, f func(l *gateway.Lowpan, id uint3
 	return errors.Join(err, failed)
 }
 
+// disconnect ends a session. With ?rotate=true the network key is changed, too:
+// until then the device knows it.
 func (s *Server) disconnect(_ http.ResponseWriter, r *http.Request) (any, error) {
-	err := s.withSession(r, func(l *gateway.Lowpan, id uint32) error { return l.Node.PAA().Disconnect(id) })
-	return struct{}{}, err
+	rotate := false
+	if v := r.URL.Query().Get("rotate"); v != "" {
+		var err error
+		if rotate, err = strconv.ParseBool(v); err != nil {
+			return nil, badRequest("rotate: %q is neither true nor false", v)
+		}
+	}
+	var out KeyRotation
+	err := s.withSession(r, func(l *gateway.Lowpan, id uint32) error {
+		if err := l.Node.PAA().Disconnect(id); err != nil || !rotate {
+			return err
+		}
+		var ok bool
+		if out.Index, ok = l.RotateKey(); !ok {
+			return conflict("the session is over, but the network key is being changed already, and the device may have the next one",
+				"change it once more in a minute, by `gatewayd pana rotate-key`")
+		}
+		return nil
+	})
+	return out, err
 }
 
 func (s *Server) reauthenticate(_ http.ResponseWriter, r *http.Request) (any, error) {

@@ -12,9 +12,15 @@ func (c *Client) Sessions(ctx context.Context) (out []Session, err error) {
 	return out, err
 }
 
-// Disconnect ends a session, by its number, identity or device.
-func (c *Client) Disconnect(ctx context.Context, who string) error {
-	return c.call(ctx, http.MethodDelete, "/pana/sessions/"+url.PathEscape(who), nil, nil)
+// Disconnect ends a session, by its number, identity or device, and with rotate
+// changes the network key, which the device knows.
+func (c *Client) Disconnect(ctx context.Context, who string, rotate bool) (out KeyRotation, err error) {
+	path := "/pana/sessions/" + url.PathEscape(who)
+	if rotate {
+		path += "?rotate=true"
+	}
+	err = c.call(ctx, http.MethodDelete, path, nil, &out)
+	return out, err
 }
 
 // Reauthenticate lets a session's device prove itself again.

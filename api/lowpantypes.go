@@ -91,7 +91,8 @@ type Permit struct {
 	Permit bool `json:"permit"`
 }
 
-// KeyRotation is the answer of POST /rotate-key.
+// KeyRotation is the answer of POST /rotate-key, and of DELETE
+// /pana/sessions/{who}.
 type KeyRotation struct {
-	Index uint8 `json:"index"` // of the key that will be used
+	Index uint8 `json:"index,omitempty"` // of the key that will be used
 }

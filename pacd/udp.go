@@ -24,6 +24,8 @@ type UDPConfig struct {
 	// Stay keeps the session until ctx ends; otherwise it is ended when it
 	// has begun.
 	Stay bool
+	// Timeout is how long nobody needs to answer; 0: 30 s.
+	Timeout time.Duration
 	// Event is told what happens, Keys which network keys came; may be nil.
 	Event func(pana.Event)
 	Keys  func([]pana.NetworkKey)
@@ -56,10 +58,14 @@ func RunUDP(ctx context.Context, cfg UDPConfig) error {
 		default:
 		}
 	}
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = defaultTimeout
+	}
 	var client *pana.PaC
 	client, err = pana.NewPaC(pana.PaCConfig{
 		Clock: &clock, Random: rand.Reader, Profile: cfg.Profile, NoPiggyback: cfg.NoPiggyback, AllowRouted: true,
-		Peer: func() pana.Peer { return newPeer() },
+		Timers: pana.Timers{Initiation: pana.Retransmission{Initial: time.Second, Max: 10 * time.Second, MaxDuration: cfg.Timeout}},
+		Peer:   func() pana.Peer { return newPeer() },
 		Send: func(to netip.AddrPort, b []byte) {
 			_, _ = conn.WriteToUDPAddrPort(b, to) // a datagram may be lost, this one too
 		},
@@ -152,6 +158,7 @@ func RunUDP(ctx context.Context, cfg UDPConfig) error {
 }
 
 const (
+	defaultTimeout = 30 * time.Second
 	// endPause lets the agent take the last answer before the session ends.
 	endPause = 100 * time.Millisecond
 	// endTimeout is how long the agent may take to agree to the end.

@@ -125,7 +125,7 @@ func (a *authentication) startClient(router ieee802154.ExtAddr) error {
 				a.send(portClient, to, b, !n.joined || a.recovering)
 			},
 			Event: a.clientEvent, Dropped: a.dropped, Delivered: a.delivered,
-			Probe: probePeriod,
+			Probe: probePeriod, Timers: a.timers(),
 		})
 		if err != nil {
 			return err
@@ -138,6 +138,15 @@ func (a *authentication) startClient(router ieee802154.ExtAddr) error {
 	a.agent = netip.AddrPortFrom(linkLocal(router), portPANA)
 	a.pac.Start(a.agent)
 	return nil
+}
+
+// timers are PANA's, but a router that does not answer is given up for the next:
+// RFC 5191 Section 9 has a client ask for ever.
+func (a *authentication) timers() (t pana.Timers) {
+	if a.n.cfg.Profile == pana.Standard {
+		t.Initiation = pana.Retransmission{Initial: time.Second, Max: 8 * time.Second, MaxDuration: 30 * time.Second}
+	}
+	return t
 }
 
 // probePeriod is how long a device trusts that its session is known: an agent

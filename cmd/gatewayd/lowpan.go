@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -17,10 +16,7 @@ import (
 
 func (a *app) panaCommand() *cobra.Command {
 	c := &cobra.Command{Use: "pana", Short: "Devices that authenticated to a plain 6LoWPAN network: sessions, disconnect, reauth"}
-	c.AddCommand(a.panaSessions(),
-		a.panaDo("disconnect", "End a device's session: it is told, and may join again", (*api.Client).Disconnect),
-		a.panaDo("reauth", "Let a device prove itself again", (*api.Client).Reauthenticate),
-		a.panaPermit(), a.panaRotate())
+	c.AddCommand(a.panaSessions(), a.panaDisconnect(), a.panaReauth(), a.panaPermit(), a.panaRotate())
 	return group(c)
 }
 
@@ -50,18 +46,45 @@ func (a *app) panaSessions() *cobra.Command {
 	return a.printsJSON(c)
 }
 
-// panaDo is a command that does something to a session.
-func (a *app) panaDo(name, short string, do func(*api.Client, context.Context, string) error) *cobra.Command {
+func (a *app) panaDisconnect() *cobra.Command {
+	c := &cobra.Command{
+		Use: "disconnect SESSION|IDENTITY|DEVICE", Short: "End a device's session: it is told, and may join again",
+		Long: `End a device's session. The device is told, and may join again while it has its
+credential: remove that first, to keep it out. A device that does not obey still
+has the network key; --rotate-key gives all others another one.`,
+		Args: args(cobra.ExactArgs(1)),
+	}
+	rotate := c.Flags().Bool("rotate-key", false, "give all other devices a new network key")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		cl, err := a.client(c)
+		if err != nil {
+			return err
+		}
+		k, err := cl.Disconnect(c.Context(), args[0], *rotate)
+		if err != nil || !*rotate {
+			return err
+		}
+		return a.printRotation(k)
+	}
+	return c
+}
+
+func (a *app) panaReauth() *cobra.Command {
 	return &cobra.Command{
-		Use: name + " SESSION|IDENTITY|DEVICE", Short: short, Args: args(cobra.ExactArgs(1)),
+		Use: "reauth SESSION|IDENTITY|DEVICE", Short: "Let a device prove itself again", Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client(c)
 			if err != nil {
 				return err
 			}
-			return do(cl, c.Context(), args[0])
+			return cl.Reauthenticate(c.Context(), args[0])
 		},
 	}
+}
+
+func (a *app) printRotation(k api.KeyRotation) error {
+	_, err := fmt.Fprintf(a.out, "key %d is on its way, and in use in half a minute\n", k.Index)
+	return err
 }
 
 // firstOrJSON ends a command that failed, or that prints JSON.
@@ -107,8 +130,7 @@ func (a *app) panaRotate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.out, "key %d is on its way, and in use in half a minute\n", k.Index)
-			return err
+			return a.printRotation(k)
 		},
 	}
 }

@@ -48,6 +48,7 @@ Keys that the agent hands out are named, not shown.`,
 	f.BoolVar(&in.zigbee, "zigbee-ip", false, "PANA as ZigBee IP has it")
 	f.BoolVar(&in.noPiggyback, "no-piggyback", false, "send EAP responses in requests of its own")
 	f.BoolVar(&in.stay, "stay", false, "keep the session until interrupted")
+	f.DurationVar(&in.timeout, "timeout", 30*time.Second, "how long to wait for an agent that does not answer")
 	f.StringVar(&in.radio, "radio", "", "URL of a radio to join with")
 	f.BoolVar(&in.router, "router", false, "with --radio: be a router, which takes others further")
 	f.BoolVar(&in.open, "open", false, "with --radio: the network has no link security")
@@ -58,6 +59,9 @@ Keys that the agent hands out are named, not shown.`,
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if (len(args) == 0) == (in.radio == "") {
 			return usageError{errors.New("want either an address or --radio")}
+		}
+		if in.timeout <= 0 {
+			return usageError{fmt.Errorf("--timeout: %v is no time to wait", in.timeout)}
 		}
 		cred, err := a.pacCredential(&in)
 		if err != nil {
@@ -76,6 +80,7 @@ type pacFlags struct {
 	identity, pskFile, cert, key, ca, radio, network, pan, dataDir string
 	tls12, zigbee, noPiggyback, stay, router, open                 bool
 	channel                                                        int
+	timeout                                                        time.Duration
 }
 
 func (in *pacFlags) profile() pana.Profile {
@@ -145,7 +150,7 @@ func (a *app) pacUDP(ctx context.Context, to string, in *pacFlags, cred pacd.Cre
 	}
 	began := time.Now()
 	fmt.Fprintf(a.out, "asking the PANA agent at %v\n", agent)
-	return pacd.RunUDP(ctx, pacd.UDPConfig{Agent: agent, Credential: cred, Profile: in.profile(), NoPiggyback: in.noPiggyback, Stay: in.stay,
+	return pacd.RunUDP(ctx, pacd.UDPConfig{Agent: agent, Credential: cred, Profile: in.profile(), NoPiggyback: in.noPiggyback, Stay: in.stay, Timeout: in.timeout,
 		Event: func(e pana.Event) { a.pacEvent(began, e) },
 		Keys: func(ks []pana.NetworkKey) {
 			for _, k := range ks {

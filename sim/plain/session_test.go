@@ -212,3 +212,19 @@ func TestZigBeeIP(t *testing.T) {
 	}
 	l.ping(l.root, h, 100, 10)
 }
+
+// A router that leads nowhere is given up for another.
+func TestMuteRouter(t *testing.T) {
+	l := newLab(t, 33, nil)
+	r := l.device("mute", wpan.Router, l.key, nil)
+	l.Link(l.root.Station, r.Station, 0)
+	l.await("the router is in", time.Minute, func() bool { return addressed(r) })
+	l.Cut(l.root.Station, r.Station)
+	d := l.device("lamp", wpan.Host, l.key, nil)
+	l.Air().Link(r.Station, d.Station, -40, 0) // the louder one
+	l.Link(l.root.Station, d.Station, 0)
+	began := l.Now()
+	l.await("the device is in by the other", 5*time.Minute, func() bool { return addressed(d) })
+	t.Logf("in after %v", l.Now().Sub(began))
+	l.ping(l.root, d, 16, 10)
+}
