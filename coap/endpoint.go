@@ -275,7 +275,9 @@ func (e *Endpoint[P]) receiveResponse(from P, m Message) {
 		return // a reset is empty, RFC 7252 Section 4.2
 	case Acknowledgement:
 		x := e.byMID[m.MessageID]
-		if x == nil || x.state != sent || !x.request || x.token != string(m.Token) || !e.cfg.SamePeer(x.to, from) {
+		// OpenThread's command line answers what is not confirmable like this,
+		// too.
+		if x == nil || x.con && x.state != sent || x.state == held || !x.request || x.token != string(m.Token) || !e.cfg.SamePeer(x.to, from) {
 			return
 		}
 		r := Response[P]{From: from, Message: m.Clone()}

@@ -180,3 +180,32 @@ func TestNodesTogether(t *testing.T) {
 		})
 	}
 }
+
+// The CoAP client of one kind of node and the server of the other understand
+// each other.
+func TestCoAPTogether(t *testing.T) {
+	ns := newRCPNetns(t)
+	s := ns.shells([2]bool{true, false}, 75)
+	network(t, s)
+	for i, name := range [2]string{"ours serves", "theirs serves"} {
+		t.Run(name, func(t *testing.T) {
+			server, client := s[i], s[1-i]
+			to := server.ask("ipaddr mleid")[0]
+			for _, c := range []string{"coap start", "coap resource lamp", "coap set on"} {
+				server.ask(c)
+			}
+			client.ask("coap start")
+			for command, want := range map[string]string{
+				"coap get " + to + " lamp con":        "coap response from " + to + " with payload: 6f6e",
+				"coap get " + to + " lamp":            "coap response from " + to + " with payload: 6f6e",
+				"coap put " + to + " lamp con off":    "coap response from " + to,
+				"coap post " + to + " lamp?a=1 con x": "coap response from " + to,
+				"coap delete " + to + " lamp con":     "coap response from " + to,
+			} {
+				if got := client.exchange(command, 3*time.Second); !slices.Contains(got, want) {
+					t.Errorf("%s: %q, want %q", command, got, want)
+				}
+			}
+		})
+	}
+}
