@@ -215,12 +215,16 @@ func (r *Resolver) handle(q *query, b []byte) {
 		q.fail(dns.RcodeFormatError)
 		return
 	}
-	r.count.Queries++
-	if q.msg.Opcode != dns.OpcodeQuery {
-		q.fail(dns.RcodeNotImplemented)
-		return
+	code := dns.RcodeNotImplemented
+	if q.msg.Opcode == dns.OpcodeQuery {
+		code = q.read()
 	}
-	if code := q.read(); code != dns.RcodeSuccess {
+	if code == dns.RcodeFormatError {
+		r.count.Malformed++
+	} else {
+		r.count.Queries++
+	}
+	if code != dns.RcodeSuccess {
 		q.fail(code)
 		return
 	}
