@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"gatewayd/ieee802154"
+	"gatewayd/ipv6"
 	"gatewayd/lowpan"
 	"gatewayd/thread/addr"
 	"gatewayd/thread/ip"
@@ -24,7 +25,23 @@ const (
 // ipSide passes received datagrams to the IPv6 layer.
 type ipSide struct{ n *Node }
 
-func (s ipSide) Receive(packet []byte, info link.Info) { s.n.ip.Receive(packet, info) }
+func (s ipSide) Receive(packet []byte, info link.Info) {
+	s.n.childLeft(packet, info)
+	s.n.ip.Receive(packet, info)
+}
+
+// childLeft drops a minimal child that tells its former parent, by an empty
+// datagram to it from elsewhere, that it has another one.
+func (n *Node) childLeft(packet []byte, info link.Info) {
+	h, rest, err := ipv6.DecodeHeader(packet)
+	if err != nil || h.NextHeader != ipv6.ProtoNoNext || len(rest) > 0 || !info.Secured || info.Src.Mode != ieee802154.AddrShort ||
+		neighbor.RouterID(info.Src.Short) == neighbor.RouterID(n.mle.RLOC16()) || !n.ip.Has(h.Dst) {
+		return
+	}
+	if c := n.table.ChildByAddress(h.Src); c != nil && !c.Mode.FullThread() {
+		n.mle.RemoveChild(c.Ext)
+	}
+}
 
 // routes is how the forwarder finds its way: by locators, the children, the
 // network data and address resolution.
