@@ -83,13 +83,20 @@ func (q *query) ask(name string, typ uint16, got func(*dns.Msg), failed func()) 
 		}
 		called = true
 		a := &dns.Msg{}
-		if err != nil || a.Unpack(answer) != nil || !answers(a, &m) {
+		if err != nil || a.Unpack(answer) != nil || !answers(a, &m) || !sound(a) {
 			q.r.count.ForwardFailed++
 			failed()
 			return
 		}
 		got(a)
 	})
+}
+
+// sound reports whether a message can be written again: the codec reads records
+// whose data ends early.
+func sound(m *dns.Msg) bool {
+	b, err := m.Pack()
+	return err == nil && new(dns.Msg).Unpack(b) == nil
 }
 
 // answers reports whether a is an answer to m (RFC 5452 Section 9.1).
