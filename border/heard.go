@@ -54,6 +54,7 @@ type router struct {
 	link           ndp.LinkAddr
 	local          bool // another program on this host
 	since, heard   time.Time
+	said           time.Time // the last advertisement
 	managed, other bool
 	snac           bool
 	probes         int       // unanswered solicitations
@@ -107,7 +108,7 @@ func (l *link) advertised(in ndp.In, ra ndp.RouterAdvert, local bool) error {
 			return ErrTooMany
 		}
 	}
-	r.local, r.heard = local, now
+	r.local, r.said = local, now
 	r.managed, r.other, r.snac = ra.Managed, ra.Other, ra.SNAC
 	if a, ok := ndp.Find[ndp.SourceLinkAddr](ra.Options); ok {
 		r.link = a.Addr

@@ -112,6 +112,7 @@ func (l *lab) router(name, lan string, n byte) *br {
 
 // boot starts the Manager with what the Store has.
 func (b *br) boot() {
+	b.silence()
 	b.gen++
 	gen := b.gen
 	b.pub, b.local = Publication{}, netdata.Local{}
@@ -146,13 +147,23 @@ func (b *br) boot() {
 
 // kill ends it without a word; the mesh forgets it as when the node is gone.
 func (b *br) kill() {
-	b.gen++
+	b.silence()
 	for _, p := range b.ports {
 		p.down = true
 	}
-	b.m.Stop()
 	b.pub, b.local = Publication{}, netdata.Local{}
 	b.lab.clock.After(10*time.Second, b.register)
+}
+
+// silence ends the Manager as a crash does.
+func (b *br) silence() {
+	b.gen++
+	if b.m != nil {
+		b.m.cfg.Send = func(string, ndp.Out) error { return nil }
+		b.m.cfg.Host = func(string, []HostPrefix) {}
+		b.m.cfg.Store = mapStore{}
+		b.m.Stop()
+	}
 }
 
 func (b *br) revive() {

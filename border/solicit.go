@@ -68,10 +68,13 @@ func (l *link) solicitAgain() {
 	}
 }
 
-// forget drops the routes and deprecates the on-link prefixes that were last
+// forget drops the routes and flags, and deprecates the on-link prefixes that were last
 // heard before began.
 func (l *link) forget(began time.Time) {
 	for _, r := range l.routers {
+		if !r.said.After(began) {
+			r.managed, r.other = false, false
+		}
 		for i := range r.onLink {
 			if p := &r.onLink[i]; !p.heard.After(began) {
 				p.preferred = 0
