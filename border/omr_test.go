@@ -1,0 +1,469 @@
+package border
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gatewayd/ndp"
+	"gatewayd/thread/netdata"
+)
+
+// in runs until a time after the start.
+func (l *lab) until(at time.Duration) { l.run(start.Add(at).Sub(l.clock.Now())) }
+
+// onMesh returns the published OMR prefixes in words.
+func (b *br) onMesh() string {
+	var s []string
+	for _, o := range b.pub.OnMesh {
+		s = append(s, o.Prefix.String()+" "+o.Flags.String()+" "+o.Flags.Preference().String())
+	}
+	return strings.Join(s, ", ")
+}
+
+func (b *br) expectOnMesh(want string) {
+	b.lab.t.Helper()
+	if got := b.onMesh(); got != want {
+		b.lab.t.Errorf("%v %s publishes %q, want %q", b.lab.clock.Now().Sub(start), b.name, got, want)
+	}
+}
+
+// inULA returns a subnet of a border router's own /48.
+func (b *br) omr() string { return subnet(b.m.ula, omrSubnet, 64).String() }
+
+// serve has another node of the mesh serve a prefix.
+func (l *lab) serve(rloc16 uint16, p string, flags netdata.PrefixFlags) {
+	var local netdata.Local
+	if p != "" {
+		if err := local.SetPrefix(prefix(p), flags, true); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	if _, err := l.leader.Register(l.clock.Now(), rloc16, local.Data(rloc16)); err != nil {
+		l.t.Fatal(err)
+	}
+	l.spreadData()
+}
+
+const slaac = netdata.FlagOnMesh | netdata.FlagSLAAC | netdata.FlagPreferred
+
+// Of two border routers one serves the prefix, and the other takes over.
+func TestOMRAgreed(t *testing.T) {
+	for seed := range uint64(20) {
+		l := newLab(t, seed)
+		a, b := l.router("a", "lan", 1), l.router("b", "lan", 2)
+		l.run(time.Minute)
+		first, second := a, b
+		if len(a.pub.OnMesh) == 0 {
+			first, second = b, a
+		}
+		first.expectOnMesh(first.omr() + " pao low")
+		second.expectOnMesh("")
+		for _, x := range l.brs {
+			if s := x.m.Status(); s.OMR.Favored != prefix(first.omr()) || s.OMR.FavoredPreference != netdata.Low || s.OMR.Local != prefix(x.omr()) {
+				t.Errorf("seed %d: %s: %+v", seed, x.name, s.OMR)
+			}
+			l.sent()
+			l.run(4 * time.Minute)
+			if got := l.sent(x.name + " RA"); len(got) == 0 || !strings.Contains(got[len(got)-1], "R "+first.omr()+" medium 1800") {
+				t.Errorf("seed %d: %s said %v", seed, x.name, got)
+			}
+		}
+		// The other takes over, and the route to the first one's addresses ends.
+		first.m.SetEnabled(false)
+		l.sent()
+		l.run(6 * time.Second)
+		second.expectOnMesh(second.omr() + " pao low")
+		l.run(8 * time.Second)
+		got := l.sent(second.name + " RA")
+		if len(got) == 0 || !strings.Contains(got[len(got)-1], "R "+second.omr()+" medium 1800") ||
+			!strings.Contains(got[len(got)-1], "R "+first.omr()+" low 29") {
+			t.Errorf("seed %d: said %v", seed, got)
+		}
+		l.run(10 * time.Minute)
+		got = l.sent(second.name + " RA")
+		over := slices.IndexFunc(got, func(s string) bool { return strings.Contains(s, "R "+first.omr()+" low 0") })
+		if over < 0 || over+1 == len(got) || strings.Contains(strings.Join(got[over+1:], ""), first.omr()) {
+			t.Errorf("seed %d: said %v", seed, got)
+		}
+	}
+}
+
+// A router that comes back finds what it served still in the network data, and
+// devices keep their addresses.
+func TestOMRRestart(t *testing.T) {
+	l := newLab(t, 1)
+	a := l.router("a", "lan", 1)
+	l.run(10 * time.Minute)
+	before := a.onMesh()
+	a.boot()
+	a.expectOnMesh(before)
+	if before != a.omr()+" pao low" {
+		t.Errorf("publishes %q", before)
+	}
+	if a.onLink().State != OnLinkDeprecating {
+		t.Errorf("on-link prefix after the restart: %+v", a.onLink())
+	}
+	l.run(time.Minute)
+	a.expectOnMesh(before)
+	if a.onLink().State != OnLinkAdvertising {
+		t.Errorf("on-link prefix: %+v", a.onLink())
+	}
+}
+
+// Another prefix of the mesh, better or worse than ours.
+func TestOMRElection(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		prefix string
+		flags  netdata.PrefixFlags
+		ours   bool
+	}{
+		{"of a higher preference", "fdff::/64", slaac.With(netdata.Medium), false},
+		{"larger", "fdff::/64", slaac.With(netdata.Low), true},
+		{"smaller", "fd00::/64", slaac.With(netdata.Low), false},
+		{"not for new addresses", "fd00::/64", (slaac &^ netdata.FlagPreferred).With(netdata.High), true},
+		{"not on-mesh", "fd00::/64", (slaac &^ netdata.FlagOnMesh).With(netdata.High), true},
+		{"no SLAAC", "fd00::/64", (slaac &^ netdata.FlagSLAAC).With(netdata.High), true},
+		{"too long", "fd00::/80", slaac.With(netdata.High), true},
+		{"domain prefix", "fd00:7::/64", (slaac | netdata.FlagDomain).With(netdata.High), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLab(t, 1)
+			a := l.router("a", "lan", 1)
+			l.run(30 * time.Second)
+			l.serve(0x5000, tt.prefix, tt.flags)
+			l.sent()
+			l.run(25 * time.Second)
+			want := ""
+			if tt.ours {
+				want = a.omr() + " pao low"
+			}
+			a.expectOnMesh(want)
+			last := l.sent("a RA")
+			said := strings.Contains(last[len(last)-1], "R "+tt.prefix)
+			// What is on the mesh is said to be, but not the domain prefix.
+			if onMesh := tt.flags.Has(netdata.FlagOnMesh) && !tt.flags.Has(netdata.FlagDomain); said != onMesh {
+				t.Errorf("advertised: %v", last)
+			}
+			l.serve(0x5000, "", 0)
+			l.run(10 * time.Second)
+			a.expectOnMesh(a.omr() + " pao low")
+		})
+	}
+}
+
+// forever is a delegated prefix without an end.
+func forever(p string) Delegated { return Delegated{Prefix: prefix(p)} }
+
+// The provider gives another prefix: the mesh has the new one before the old
+// one goes, and the route to the old one stays.
+func TestRenumber(t *testing.T) {
+	l := newLab(t, 1)
+	a := l.router("a", "lan", 1)
+	l.foreign("r", "lan", 7, ndp.RouterAdvert{Lifetime: time.Hour, Options: []ndp.Option{goodPrefix("2001:db8:7::/64")}})
+	l.run(2 * time.Minute)
+	a.expectOnMesh(a.omr() + " paro low")
+	if s := a.m.Status(); s.Delegation != DelegationRunning || !a.m.DelegationWanted() {
+		t.Errorf("delegation %v", s.Delegation)
+	}
+	a.m.SetDelegated([]Delegated{forever("fd77::/56"), forever("2001:db8:100::/56"), forever("2001:db8::/10"), forever("2001:db8:1::/96")})
+	l.run(5 * time.Second)
+	a.expectOnMesh("2001:db8:100::/64 paro med, " + a.omr() + " aro low")
+	a.expectRoute("::/0", "")
+	if s := a.m.Status(); s.Delegated.Prefix != prefix("2001:db8:100::/64") || s.OMR.Favored != prefix("2001:db8:100::/64") {
+		t.Errorf("status %+v", s)
+	}
+	// The ULA was there for two minutes, and stays for another two.
+	l.run(2 * time.Minute)
+	a.expectOnMesh("2001:db8:100::/64 paro med")
+
+	l.run(time.Hour)
+	until := l.clock.Now().Add(20 * time.Minute)
+	gap := func() {
+		t.Helper()
+		if !l.has(prefix("2001:db8:100::/64")) && !l.has(prefix("2001:db8:200::/64")) {
+			t.Fatal("the mesh has neither prefix")
+		}
+	}
+	a.m.SetDelegated([]Delegated{{Prefix: prefix("2001:db8:100::/56"), Preferred: l.clock.Now(), Valid: until}, forever("2001:db8:200::/56")})
+	l.sent()
+	for range 100 {
+		l.run(100 * time.Millisecond)
+		gap()
+	}
+	a.expectOnMesh("2001:db8:200::/64 paro med, 2001:db8:100::/64 aro med")
+	said := l.sent("a RA")
+	if n := len(said) - 1; n < 0 || !strings.Contains(said[n], "R 2001:db8:200::/64 medium 1800") || !strings.Contains(said[n], "R 2001:db8:100::/64 medium 1800") {
+		t.Errorf("said %v", said)
+	}
+	l.run(until.Sub(l.clock.Now()) - time.Second)
+	a.expectOnMesh("2001:db8:200::/64 paro med, 2001:db8:100::/64 aro med")
+	l.run(2 * time.Second)
+	a.expectOnMesh("2001:db8:200::/64 paro med")
+
+	// None at all: back to the ULA, with time for the devices.
+	l.run(time.Hour)
+	a.m.SetDelegated(nil)
+	l.run(10 * time.Second)
+	a.expectOnMesh(a.omr() + " paro low, 2001:db8:200::/64 aro med")
+	l.run(30 * time.Minute)
+	a.expectOnMesh(a.omr() + " paro low")
+
+	// Its time is over, without a word.
+	a.m.SetDelegated([]Delegated{{Prefix: prefix("2001:db8:300::/64"), Preferred: l.clock.Now().Add(time.Hour), Valid: l.clock.Now().Add(65 * time.Minute)}})
+	l.run(10 * time.Second)
+	if !strings.HasPrefix(a.onMesh(), "2001:db8:300::/64 paro med") {
+		t.Errorf("publishes %q", a.onMesh())
+	}
+	l.run(time.Hour)
+	a.expectOnMesh(a.omr() + " paro low, 2001:db8:300::/64 aro med")
+	l.run(5 * time.Minute)
+	a.expectOnMesh(a.omr() + " paro low")
+	// A flapping one leaves nothing behind.
+	for range 10 {
+		a.m.SetDelegated([]Delegated{forever("2001:db8:400::/64")})
+		l.run(5 * time.Second)
+		a.m.SetDelegated([]Delegated{forever("2001:db8:500::/64")})
+		l.run(5 * time.Second)
+	}
+	if n := len(a.pub.OnMesh); n > 2 {
+		t.Errorf("publishes %q", a.onMesh())
+	}
+}
+
+// has reports whether the leader's network data has an OMR prefix.
+func (l *lab) has(p netip.Prefix) bool { return l.leader.Data().FindPrefix(p) != nil }
+
+// Of two border routers with delegated prefixes one is idle.
+func TestTwoDelegations(t *testing.T) {
+	l := newLab(t, 1)
+	a, b := l.router("a", "lan", 1), l.router("b", "lan", 2)
+	l.run(5 * time.Minute)
+	b.m.SetDelegated([]Delegated{forever("2001:db8:b::/64")})
+	l.run(30 * time.Second)
+	a.m.SetDelegated([]Delegated{forever("2001:db8:a::/64")})
+	l.run(30 * time.Second)
+	if !strings.HasPrefix(b.onMesh(), "2001:db8:b::/64 pao med") || strings.Contains(a.onMesh(), "2001:db8:a") {
+		t.Errorf("a %q, b %q", a.onMesh(), b.onMesh())
+	}
+	if a.m.DelegationWanted() || !b.m.DelegationWanted() || a.m.Status().Delegation != DelegationIdle {
+		t.Error("the wrong one is idle")
+	}
+	b.kill()
+	l.run(20 * time.Second)
+	if !strings.HasPrefix(a.onMesh(), "2001:db8:a::/64 pao med") || !a.m.DelegationWanted() {
+		t.Errorf("a %q", a.onMesh())
+	}
+	b.revive()
+	b.m.SetDelegated([]Delegated{forever("2001:db8:b::/64")})
+	l.run(time.Minute)
+	if strings.Contains(b.onMesh(), "2001:db8:b") {
+		t.Errorf("b %q", b.onMesh())
+	}
+	// Both at once: the smaller stays.
+	a.kill()
+	b.kill()
+	l.run(time.Minute)
+	a.revive()
+	b.revive()
+	a.m.SetDelegated([]Delegated{forever("2001:db8:a::/64")})
+	b.m.SetDelegated([]Delegated{forever("2001:db8:b::/64")})
+	l.run(2 * time.Minute)
+	a.expectOnMesh("2001:db8:a::/64 pao med")
+	b.expectOnMesh("")
+}
+
+// Hosts prefer the way through a router of the mesh, and the mesh that through
+// a border router with a good link.
+func TestPreferences(t *testing.T) {
+	l := newLab(t, 1)
+	a := l.router("a", "lan", 1)
+	change := func(f func(*Mesh)) {
+		f(&a.role)
+		a.tell()
+		l.sent()
+		l.run(5 * time.Second)
+	}
+	rio := func(want string) {
+		t.Helper()
+		l.run(4 * time.Minute)
+		if got := l.sent("a RA"); !strings.Contains(got[len(got)-1], "R "+a.omr()+" "+want) {
+			t.Errorf("said %v, want %s", got, want)
+		}
+	}
+	l.run(time.Minute)
+	rio("medium")
+	a.expectRoute("fc00::/7", "a")
+	change(func(m *Mesh) { m.Router, m.ParentQuality = false, 3 })
+	if got := a.pub.Route.Flags.Preference(); got != netdata.Medium {
+		t.Errorf("child with a good link: %v", got)
+	}
+	rio("low")
+	change(func(m *Mesh) { m.ParentQuality = 2 })
+	if got := a.pub.Route.Flags.Preference(); got != netdata.Low {
+		t.Errorf("child with a weak link: %v", got)
+	}
+	change(func(m *Mesh) { m.ParentQuality = 3 })
+	if ra := l.sent("a RA"); len(ra) > 0 {
+		t.Errorf("hosts are told of the mesh's links: %v", ra)
+	}
+	l.run(4*time.Minute + 50*time.Second)
+	if got := a.pub.Route.Flags.Preference(); got != netdata.Low {
+		t.Errorf("child with a link that is good since five minutes: %v", got)
+	}
+	l.run(10 * time.Second)
+	if got := a.pub.Route.Flags.Preference(); got != netdata.Medium {
+		t.Errorf("child with a good link again: %v", got)
+	}
+	change(func(m *Mesh) { m.ParentQuality = 1 })
+	a.m.SetRoutePreference(netdata.High, false)
+	if got := a.pub.Route.Flags.Preference(); got != netdata.High {
+		t.Errorf("set to high: %v", got)
+	}
+	a.m.SetRoutePreference(0, true)
+	if got := a.pub.Route.Flags.Preference(); got != netdata.Low {
+		t.Errorf("not set anymore: %v", got)
+	}
+	a.m.SetRIOPreference(ndp.High, false)
+	rio("high")
+	a.m.SetRIOPreference(0, true)
+	rio("low")
+	change(func(m *Mesh) { m.Router = true })
+	if got := a.pub.Route.Flags.Preference(); got != netdata.Medium {
+		t.Errorf("router: %v", got)
+	}
+	rio("medium")
+	a.m.SetExtraOptions([]ndp.Option{ndp.MTU(1400)})
+	l.run(5 * time.Second)
+	if _, ok := ndp.Find[ndp.MTU](a.m.Status().Links[0].Advertised); !ok {
+		t.Error("extra option not advertised")
+	}
+}
+
+// The default route needs somebody who knows the addresses of the mesh.
+func TestDefaultRoute(t *testing.T) {
+	l := newLab(t, 1)
+	a := l.router("a", "lan", 1)
+	l.foreign("r", "lan", 7, ndp.RouterAdvert{Lifetime: time.Hour})
+	l.run(time.Minute)
+	a.expectRoute("fc00::/7", "a")
+	a.m.SetDelegated([]Delegated{forever("2001:db8:100::/64")})
+	l.run(10 * time.Second)
+	a.expectRoute("::/0", "a")
+	if !strings.HasPrefix(a.onMesh(), "2001:db8:100::/64 paro med") {
+		t.Errorf("publishes %q", a.onMesh())
+	}
+	a.m.SetDelegated(nil)
+	l.run(10 * time.Second)
+	a.expectRoute("fc00::/7", "a")
+}
+
+func TestNAT64(t *testing.T) {
+	l := newLab(t, 1)
+	a, b := l.router("a", "lan", 1), l.router("b", "lan", 2)
+	own := func(x *br) netip.Prefix { return subnet(x.m.ula, nat64Subnet, 96) }
+	l.run(time.Minute)
+	if a.pub.NAT64.Prefix.IsValid() {
+		t.Error("published, though disabled")
+	}
+	a.m.SetNAT64(NAT64{Enabled: true})
+	b.m.SetNAT64(NAT64{Enabled: true})
+	l.run(30 * time.Second)
+	first, second := a, b
+	if !a.pub.NAT64.Prefix.IsValid() {
+		first, second = b, a
+	}
+	want := Route{own(first), netdata.RouteNAT64.With(netdata.Low)}
+	if first.pub.NAT64 != want || first.pub.Translate != own(first) || second.pub.NAT64.Prefix.IsValid() || second.pub.Translate.IsValid() {
+		t.Errorf("published %+v, %+v", first.pub, second.pub)
+	}
+	// The infrastructure's is of use only to addresses it knows.
+	second.m.SetNAT64(NAT64{Enabled: true, Outside: prefix("64:ff9b::/96")})
+	l.run(10 * time.Second)
+	if second.pub.NAT64.Prefix.IsValid() {
+		t.Errorf("published %+v", second.pub.NAT64)
+	}
+	second.m.SetDelegated([]Delegated{forever("2001:db8:100::/64")})
+	l.run(time.Minute)
+	want = Route{prefix("64:ff9b::/96"), netdata.RouteNAT64.With(netdata.Medium)}
+	if second.pub.NAT64 != want || second.pub.Translate.IsValid() || first.pub.NAT64.Prefix.IsValid() || first.pub.Translate.IsValid() {
+		t.Errorf("published %+v, %+v", second.pub, first.pub)
+	}
+	if s := second.m.Status().NAT64; s.Local != own(second) || s.Favored != want.Prefix || s.FavoredPreference != netdata.Medium {
+		t.Errorf("status %+v", s)
+	}
+	// Who knows the same one says so, too: there is no gap when the other goes.
+	first.m.SetNAT64(NAT64{Enabled: true, Outside: prefix("64:ff9b::/96")})
+	l.run(10 * time.Second)
+	if first.pub.NAT64 != want {
+		t.Errorf("published %+v", first.pub.NAT64)
+	}
+	second.m.SetNAT64(NAT64{Enabled: false})
+	first.m.SetNAT64(NAT64{Enabled: true, Outside: prefix("64:ff9b::/95")})
+	l.run(time.Minute)
+	if second.pub.NAT64.Prefix.IsValid() || first.pub.Translate != own(first) {
+		t.Errorf("published %+v, %+v", second.pub, first.pub)
+	}
+	// Two at once: the smaller stays.
+	first.m.SetNAT64(NAT64{})
+	l.run(time.Minute)
+	a.m.SetNAT64(NAT64{Enabled: true})
+	b.m.SetNAT64(NAT64{Enabled: true})
+	a.m.nat64.evaluate()
+	b.m.nat64.evaluate()
+	a.m.flush()
+	b.m.flush()
+	l.run(time.Minute)
+	low, high := a, b
+	if own(b).Addr().Less(own(a).Addr()) {
+		low, high = b, a
+	}
+	if low.pub.Translate != own(low) || high.pub.NAT64.Prefix.IsValid() {
+		t.Errorf("published %+v, %+v", low.pub, high.pub)
+	}
+}
+
+func TestProhibited(t *testing.T) {
+	l := newLab(t, 1)
+	a := l.router("a", "lan", 1)
+	src := func() netip.Addr { return prefix(a.omr()).Addr().Next() }
+	if a.m.Prohibited(src(), addr("2001:db8::1")) {
+		t.Error("prohibited before anything is decided")
+	}
+	l.foreign("r", "lan", 7, ndp.RouterAdvert{Lifetime: time.Hour, Options: []ndp.Option{
+		goodPrefix("2001:db8:7::/64"), ndp.RouteInfo{Prefix: prefix("2001:db8:8::/48"), Lifetime: time.Hour},
+	}})
+	l.run(time.Minute)
+	a.m.SetNAT64(NAT64{Enabled: true})
+	l.serve(0x5000, "fd66::/64", slaac.With(netdata.Low))
+	l.run(time.Minute)
+	nat64 := a.pub.NAT64.Prefix.Addr().Next()
+	for _, tt := range []struct {
+		src, dst string
+		want     bool
+	}{
+		{src().String(), "2001:db8:9::1", true},
+		{src().String(), "fd44::1", true},
+		{src().String(), "2001:db8:7::1", false}, // on the link
+		{src().String(), "2001:db8:8:1::1", false},
+		{src().String(), nat64.String(), false},
+		{src().String(), "ff0e::1", false},
+		{src().String(), "fe80::1", false},
+		{"fd66::1", "2001:db8:9::1", true}, // another border router's
+		{"fd67::1", "2001:db8:9::1", false},
+		{"2001:db8:100::1", "2001:db8:9::1", false},
+	} {
+		if got := a.m.Prohibited(addr(tt.src), addr(tt.dst)); got != tt.want {
+			t.Errorf("%s to %s: %v", tt.src, tt.dst, got)
+		}
+	}
+	// Somebody else knows it to be reachable.
+	l.serve(0x5400, "fd66::/64", slaac.With(netdata.Medium))
+	l.run(10 * time.Second)
+	if a.m.Prohibited(addr("fd66::1"), addr("2001:db8:9::1")) {
+		t.Error("prohibited from a prefix of medium preference")
+	}
+}
