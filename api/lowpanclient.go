@@ -2,6 +2,9 @@ package api
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 )
@@ -47,8 +50,17 @@ func (c *Client) RemoveCredential(ctx context.Context, identity string) error {
 
 // TestRADIUS asks the RADIUS servers about an identity.
 func (c *Client) TestRADIUS(ctx context.Context, identity string) (out RADIUSTest, err error) {
-	err = c.call(ctx, http.MethodPost, "/radius/test", RADIUSTest{Identity: identity}, &out)
-	return out, err
+	ctx, cancel := context.WithTimeout(ctx, radiusWait+writeTimeout)
+	defer cancel()
+	b, err := c.send(ctx, http.MethodPost, "/radius/test", RADIUSTest{Identity: identity})
+	if err != nil {
+		return out, err
+	}
+	defer b.Close()
+	if err := json.NewDecoder(io.LimitReader(b, maxAnswer)).Decode(&out); err != nil {
+		return out, fmt.Errorf("api: the gateway's answer makes no sense: %w", err)
+	}
+	return out, nil
 }
 
 // Registrations asks for the addresses that are registered.

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -253,5 +255,60 @@ func TestLowpanRefuses(t *testing.T) {
 	}
 	if r := run(flags...); r.code == exitOK || !strings.Contains(r.err, "credentials") || !strings.Contains(r.err, "damaged") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// One gateway asks another one's EAP server by RADIUS.
+func TestLowpanRADIUS(t *testing.T) {
+	free := func() string {
+		c, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return c.LocalAddr().String()
+	}
+	alive := free()
+	server, client := newDaemon(t), newDaemon(t)
+	secret := filepath.Join(server.dir, "secret")
+	if err := os.WriteFile(secret, []byte("testing123-secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server.start(append(server.plainConfig(fmt.Sprintf("[lowpan.radius-server]\nlisten = %q\nclients = [\"127.0.0.0/8\"]\nsecret-file = %q\n", alive, secret)),
+		"--radio", "sim:3")...)
+	if r := runCmd(t, testPSK, "--socket", server.socket, "credential", "add", "pump-7"); r.code != exitOK {
+		t.Fatalf("%+v", r)
+	}
+	text := fmt.Sprintf("[lowpan.radius]\nservers = [%q]\nsecret-file = %q\n", alive, secret)
+	flags := client.plainConfig(text)
+	b, err := os.ReadFile(flags[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(flags[1], []byte(strings.NewReplacer("plant", "remote", "= 20", "= 21").Replace(string(b))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client.start(flags...)
+
+	r := runCmd(t, "", "--socket", client.socket, "radius", "test", "pump-7")
+	if r.code != exitOK || !strings.Contains(r.out, "pump-7 is asked for its credential") {
+		t.Errorf("%+v", r)
+	}
+	said, stop := client.device("6", "--identity", "pump-7", "--channel", "21")
+	client.says(said, `in the network as`)
+	if out := client.ask("pana", "sessions"); !strings.Contains(out, "pump-7") {
+		t.Errorf("%s", out)
+	}
+	if !strings.Contains(server.log.String(), "authenticated for another") {
+		t.Errorf("%s", server.log.String())
+	}
+	stop()
+	client.stop()
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(server.dir, "notify"))
+	server.stop()
+	for _, log := range []string{server.log.String(), client.log.String(), said.String()} {
+		if strings.Contains(log, testPSK) || strings.Contains(log, "testing123") {
+			t.Errorf("a secret is in %s", log)
+		}
 	}
 }
