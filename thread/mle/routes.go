@@ -138,9 +138,9 @@ func (m *MLE) dropRouter(id uint8) {
 // way until another is found.
 func (m *MLE) removeRouterLink(r *neighbor.Router) {
 	if r.State != neighbor.Invalid {
-		if k := (delayKey{c: Advertisement}); r.State == neighbor.Valid && m.Router() && !m.waits(k) {
+		if to := r.Ext; r.State == neighbor.Valid && m.Router() {
 			// Else it would go on sending us what we do not take any more.
-			m.later(k, m.jitter(time.Second), func() { m.sendAdvertisement(allNodes) })
+			m.later(delayKey{Advertisement, to}, m.jitter(time.Second), func() { m.sendAdvertisement(linkLocal(to)) })
 		}
 		r.Unlink()
 		m.dropProbe(r.Ext)
