@@ -123,6 +123,9 @@ func (l *link) advertised(in ndp.In, ra ndp.RouterAdvert, local bool) error {
 		switch o := o.(type) {
 		case ndp.PrefixInfo:
 			ok = l.keepOnLink(r, o) && ok
+			if o.Preferred == 0 && o.Prefix.Masked() == l.onLink.local && l.onLink.state == OnLinkAdvertising {
+				l.schedule(evaluationDelay) // a peer that stops has deprecated it at hosts
+			}
 		case ndp.RouteInfo: // one of ::/0 counts more than the header: RFC 4191 Section 3.1
 			ok = l.keepRoute(r, o.Prefix, o.Lifetime, o.Preference) && ok
 		}
@@ -257,6 +260,7 @@ func (l *link) review() {
 	old := l.factors
 	l.factors = l.decide(now)
 	l.setTimers(now)
+	l.m.split.review()
 	l.m.changed = true
 	if l.factors == old {
 		return
@@ -265,7 +269,6 @@ func (l *link) review() {
 		l.schedule(evaluationDelay)
 	}
 	l.m.route.evaluate()
-	l.m.split.review()
 }
 
 // decide finds out the factors. What border routers of our mesh say counts

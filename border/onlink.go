@@ -75,24 +75,18 @@ func (o *onLink) deriveLocal() {
 		return
 	}
 	if o.state == OnLinkAdvertising || o.state == OnLinkDeprecating {
-		o.deprecate(oldPrefix{o.local, o.expires})
+		o.old = append(o.old, oldPrefix{o.local, o.expires})
 	}
 	o.local, o.state = local, OnLinkIdle
 	if i := slices.IndexFunc(o.old, func(p oldPrefix) bool { return p.prefix == local }); i >= 0 {
 		o.state, o.expires = OnLinkDeprecating, o.old[i].expires
 		o.old = slices.Delete(o.old, i, i+1)
 	}
-	o.keep()
-}
-
-// deprecate keeps a prefix for old connections; if there are too many of them,
-// that which ends first goes.
-func (o *onLink) deprecate(p oldPrefix) {
-	o.old = append(o.old, p)
-	if len(o.old) > maxOld {
+	for len(o.old) > maxOld { // that which ends first goes
 		first := slices.MinFunc(o.old, func(a, b oldPrefix) int { return a.expires.Compare(b.expires) })
 		o.old = slices.DeleteFunc(o.old, func(p oldPrefix) bool { return p == first })
 	}
+	o.keep()
 }
 
 // evaluate decides whether there has to be a prefix of ours.

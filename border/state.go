@@ -61,7 +61,7 @@ func (m *Manager) loadOnLink(link string) (p []netip.Prefix) {
 	}
 	var good []netip.Prefix
 	for _, x := range p {
-		if usable64(x) && isULA(x) && len(good) < maxOld {
+		if usable64(x) && isULA(x) && len(good) <= maxOld { // and the one of now
 			good = append(good, x.Masked())
 		}
 	}
