@@ -9,7 +9,7 @@ FUZZTIME ?= 30s
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build demo test bench lint interop interop-toranj fuzz fmt-check vet clean
+.PHONY: packages build demo test bench lint interop interop-toranj fuzz fmt-check vet clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/gatewayd ./cmd/gatewayd
@@ -52,5 +52,9 @@ fuzz:
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$pkg" </dev/null; \
 	done
 
+# Debian packages, archives, checksums and a bill of materials: packaging/README.md.
+packages:
+	packaging/build.sh $(VERSION)
+
 clean:
-	rm -rf bin
+	rm -rf bin dist

@@ -85,6 +85,7 @@ var table = map[string]ring{
 	"host/infra":       daemon,
 	"host/sysctl":      daemon,
 	"pacd":             daemon,
+	"packaging/sbom":   daemon,
 	"internal/pump":    daemon,
 	"internal/timerfd": daemon,
 	"radio/medium/udp": daemon,
