@@ -104,7 +104,6 @@ func (o *omr) choose() {
 	o.remove()
 	o.local, o.preference = p, preference
 	o.valid, _ = o.m.pd.valid(p)
-	o.held = slices.DeleteFunc(o.held, func(h heldOMR) bool { return h.prefix == p })
 }
 
 // evaluate decides whether our prefix is published.
@@ -134,6 +133,7 @@ func (o *omr) evaluate() {
 func (o *omr) add() {
 	if !o.added {
 		o.added, o.since = true, o.m.now()
+		o.held = slices.DeleteFunc(o.held, func(h heldOMR) bool { return h.prefix == o.local })
 	}
 }
 
@@ -179,9 +179,14 @@ func (o *omr) arm() {
 	e.arm(o.timer)
 }
 
+// holds reports whether a prefix of ours stays for old connections.
+func (o *omr) holds(p netip.Prefix) bool {
+	return slices.ContainsFunc(o.held, func(h heldOMR) bool { return h.prefix == p })
+}
+
 // mine reports whether a prefix is or was one of ours.
 func (o *omr) mine(p netip.Prefix) bool {
-	return p == o.local || slices.ContainsFunc(o.held, func(h heldOMR) bool { return h.prefix == p })
+	return p == o.local || o.holds(p)
 }
 
 // publish returns the prefixes that belong into the network data.

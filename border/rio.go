@@ -81,10 +81,10 @@ func (m *Manager) meshPrefixes() (all []netip.Prefix) {
 		}
 	}
 	local := m.omr.local
-	if m.omr.added && m.inData(local) {
+	if (m.omr.added || m.omr.holds(local)) && m.inData(local) {
 		add(local)
 	}
-	if f := m.omr.favored; f.prefix.IsValid() && !f.domain && (f.prefix != local || m.inData(local)) {
+	if f := m.omr.favored; f.prefix.IsValid() && !f.domain && f.prefix != local {
 		add(f.prefix)
 	}
 	each := func(omr bool) {
