@@ -88,7 +88,7 @@ func FuzzUpstream(f *testing.F) {
 		}
 		f.Add(b[2:])
 	}
-	f.Add([]byte("\x000\x000000000\x00\x00\x06000000\x00\x00")) // a SOA record without data
+	f.Add([]byte("\x000\x000000000\x00\x00\x06000000\x00\x00"))                                                     // a SOA record without data
 	f.Add([]byte("\x000\x000\x00\x000000\x00\x00\x06000000\x00.,00000000000000000000000000000000000000000000\x00")) // one that ends early
 	f.Fuzz(func(t *testing.T, b []byte) {
 		w := newWorld(t, func(c *dnssd.ResolverConfig) {
