@@ -346,8 +346,9 @@ func (s *Server) permit(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err := body(r, &in); err != nil {
 		return nil, err
 	}
-	err := s.gw.DoLowpan(r.Context(), func(l *gateway.Lowpan) { l.Node.Permit(in.Permit) })
-	return in, err
+	var failed error
+	err := s.gw.DoLowpan(r.Context(), func(l *gateway.Lowpan) { failed = l.Permit(in.Permit) })
+	return in, errors.Join(err, failed)
 }
 
 func (s *Server) rotateKey(_ http.ResponseWriter, r *http.Request) (any, error) {

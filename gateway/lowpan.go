@@ -138,6 +138,7 @@ func (g *Gateway) buildLowpan(now time.Time) (err error) {
 	if l.Node, err = wpan.New(w, now); err != nil {
 		return err
 	}
+	l.Node.Permit(l.permitted())
 	l.saving = l.Node.Clock().NewTimer(l.saveList)
 	l.rotating = l.Node.Clock().NewTimer(l.rotate)
 	if period := time.Duration(cfg.KeyRotation); period > 0 && !nw.Open {
@@ -238,6 +239,32 @@ func (l *Lowpan) SaveList() error {
 		return err
 	}
 	return l.g.store.Save(storeCredentials, b)
+}
+
+// storePermit holds that new devices may not join.
+const storePermit = "lowpan-permit"
+
+// Permit lets new devices join, or not, until it is told otherwise.
+func (l *Lowpan) Permit(on bool) error {
+	b, err := json.Marshal(on)
+	if err != nil {
+		return err
+	}
+	if err := l.g.store.Save(storePermit, b); err != nil {
+		return err
+	}
+	l.Node.Permit(on)
+	return nil
+}
+
+// permitted is what Permit was told last. What cannot be read lets nobody in.
+func (l *Lowpan) permitted() bool {
+	b, err := l.g.store.Load(storePermit)
+	if isAbsent(err) {
+		return true
+	}
+	on := false
+	return err == nil && json.Unmarshal(b, &on) == nil && on
 }
 
 // storeRotated holds when the network key was changed last.

@@ -162,7 +162,6 @@ func TestLowpan(t *testing.T) {
 	if s := d.status(); s.Lowpan.Permit {
 		t.Error("joining is permitted still")
 	}
-	d.ask("pana", "permit", "on")
 	if out := d.fails(exitFailed, "radius", "test", "pump-7"); !strings.Contains(out, "lowpan.radius.servers") {
 		t.Errorf("%s", out)
 	}
@@ -184,6 +183,10 @@ func TestLowpan(t *testing.T) {
 	if out := d.ask("credential", "list"); !strings.Contains(out, "pump-7") {
 		t.Errorf("%s", out)
 	}
+	if s := d.status(); s.Lowpan.Permit {
+		t.Error("joining is permitted after a restart")
+	}
+	d.ask("pana", "permit", "on")
 	before := strings.Count(said.String(), "addresses registered")
 	for end := time.Now().Add(60 * time.Second); strings.Count(said.String(), "addresses registered") == before; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
