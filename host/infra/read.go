@@ -224,3 +224,24 @@ func keyValue(file []byte, key string) string {
 	}
 	return ""
 }
+
+// Read returns the links that a Follower of the same options would begin with.
+// It changes nothing.
+func Read(o Options) ([]Link, error) {
+	f, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	defer f.nl.Close()
+	k, err := f.read()
+	if err != nil {
+		return nil, err
+	}
+	f.choose(k)
+	for _, l := range f.links {
+		id := l.ID
+		l.Link = k.link(l)
+		l.ID = id
+	}
+	return f.snapshot(), nil
+}

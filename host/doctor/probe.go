@@ -1,0 +1,215 @@
+package doctor
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"gatewayd/host/infra"
+	"gatewayd/ipv6"
+	"gatewayd/ndp"
+)
+
+// probeChecks act only if Options.Probe.
+var probeChecks = []Check{
+	{"HOST-RADROP", "router advertisements that arrive are heard (probe)", checkAdvertsHeard},
+	{"HOST-PATH", "a packet of a neighbor gets to the mesh (probe)", checkPath},
+}
+
+// A tap sees the packets of an interface before any firewall, and after.
+type tap struct {
+	fd    int
+	index int
+}
+
+func openTap(index int) (*tap, error) {
+	// All protocols: only so are packets that go out seen.
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, int(htons(unix.ETH_P_ALL)))
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ALL), Ifindex: index}); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return &tap{fd, index}, nil
+}
+
+func (t *tap) close() { unix.Close(t.fd) }
+
+// next waits for an IPv6 packet until the deadline.
+func (t *tap) next(deadline time.Time) (packet []byte, outgoing, ok bool) {
+	b := make([]byte, 2048)
+	for {
+		left := time.Until(deadline)
+		if left <= 0 {
+			return nil, false, false
+		}
+		poll := []unix.PollFd{{Fd: int32(t.fd), Events: unix.POLLIN}}
+		if n, err := unix.Poll(poll, int(left/time.Millisecond)+1); err != nil && err != unix.EINTR || n == 0 {
+			return nil, false, false
+		}
+		n, from, err := unix.Recvfrom(t.fd, b, unix.MSG_DONTWAIT)
+		if err == unix.EAGAIN || err == unix.EINTR {
+			continue
+		}
+		ll, _ := from.(*unix.SockaddrLinklayer)
+		if err != nil || ll == nil {
+			return nil, false, false
+		}
+		if n >= ipv6.HeaderLen && b[0]>>4 == 6 {
+			return b[:n], ll.Pkttype == unix.PACKET_OUTGOING, true
+		}
+	}
+}
+
+func htons(v uint16) uint16 { return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, v)) }
+
+// checkAdvertsHeard asks the routers of each link to advertise themselves and
+// compares what arrives with what gets past the host's firewall.
+func checkAdvertsHeard(e *exam) {
+	if !e.Probe || e.had("HOST-CAP", "HOST-IFDOWN", "HOST-LL") {
+		return
+	}
+	for _, l := range e.links {
+		if !l.Ready() {
+			continue
+		}
+		arrived, heard := e.solicit(l)
+		for _, src := range arrived {
+			if slices.Contains(heard, src) {
+				continue
+			}
+			e.problem(l.Name, "ip6tables -I INPUT -p icmpv6 -j ACCEPT, or nft insert rule inet TABLE input meta l4proto ipv6-icmp accept",
+				"Router advertisements of %v arrive on %s, and a firewall of this host drops them.", src, l.Name)
+			break
+		}
+	}
+}
+
+// solicit returns the routers whose advertisements arrive on a link and those
+// whose a socket receives, within half of the time.
+func (e *exam) solicit(l infra.Link) (arrived, heard []netip.Addr) {
+	tap, err := openTap(l.Index)
+	if err != nil {
+		return nil, nil
+	}
+	defer tap.close()
+	got := make(chan netip.Addr, 64)
+	stop, err := infra.Listen(l, func(in ndp.In) {
+		if in.Type == ndp.TypeRouterAdvert {
+			select {
+			case got <- in.Src:
+			default:
+			}
+		}
+	}, ndp.RouterSolicit{})
+	if err != nil {
+		return nil, nil
+	}
+	defer stop()
+	deadline := time.Now().Add(e.Wait / 2)
+	for {
+		p, outgoing, ok := tap.next(deadline)
+		if !ok {
+			break
+		}
+		if h, payload, err := ipv6.DecodeHeader(p); err == nil && !outgoing && h.NextHeader == ipv6.ProtoICMPv6 &&
+			len(payload) > 0 && payload[0] == ndp.TypeRouterAdvert {
+			arrived = append(arrived, h.Src)
+			deadline = time.Now().Add(min(time.Until(deadline), 100*time.Millisecond))
+		}
+	}
+	for {
+		select {
+		case src := <-got:
+			heard = append(heard, src)
+		default:
+			return arrived, heard
+		}
+	}
+}
+
+// checkPath sends a packet to the mesh as a neighbor on another link would,
+// and looks whether it comes out on the mesh's interface.
+func checkPath(e *exam) {
+	prefixes := e.meshPrefixes()
+	if !e.Probe || !e.active() || len(prefixes) == 0 || e.had("HOST-CAP", "HOST-FWD6", "HOST-ROUTE", "HOST-IF6OFF") {
+		return
+	}
+	tap, err := openTap(e.mesh)
+	if err != nil {
+		return
+	}
+	defer tap.close()
+	src := netip.MustParseAddr("fd67:6174:6577:6179::2")
+	packet := ipv6.AppendICMPPacket(nil, ipv6.Header{HopLimit: 64, Src: src, Dst: inside(prefixes[0])}, 128, 0, []byte("\x67\x77\x00\x01doctor"))
+	if err := fromNeighbor(packet); err != nil {
+		return // nothing is known
+	}
+	deadline := time.Now().Add(min(e.Wait/2, 500*time.Millisecond))
+	for {
+		p, _, ok := tap.next(deadline)
+		if !ok {
+			break
+		}
+		if s := src.As16(); bytes.Equal(p[8:24], s[:]) {
+			return
+		}
+	}
+	e.problem(prefixes[0].String(), "nft list ruleset, ip6tables -S FORWARD: look for what drops forwarded packets",
+		"A packet that a neighbor sends to the mesh's prefix %v does not come out on %s.", prefixes[0], e.Mesh)
+}
+
+const (
+	neighborHere  = "gwdoctor0"
+	neighborThere = "gwdoctor1"
+)
+
+// fromNeighbor has a packet arrive from a network namespace that is made for
+// it and goes with it.
+func fromNeighbor(packet []byte) error {
+	here, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer here.Close()
+	return inNamespace(func() error {
+		veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: neighborHere}, PeerName: neighborThere, PeerNamespace: netlink.NsPid(unix.Gettid())}
+		if err := here.LinkAdd(veth); err != nil {
+			return err
+		}
+		defer here.LinkDel(veth)
+		there, err := netlink.LinkByName(neighborThere)
+		if err != nil {
+			return err
+		}
+		link, err := here.LinkByName(neighborHere)
+		if err != nil {
+			return err
+		}
+		if err := netlink.LinkSetUp(there); err != nil {
+			return err
+		}
+		if err := here.LinkSetUp(link); err != nil {
+			return err
+		}
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		to := &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_IPV6), Ifindex: there.Attrs().Index, Halen: 6}
+		copy(to.Addr[:], link.Attrs().HardwareAddr)
+		if err := unix.Sendto(fd, packet, 0, to); err != nil {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond) // until it has been forwarded
+		return nil
+	})
+}
