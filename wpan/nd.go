@@ -138,6 +138,10 @@ func (n *Node) discovery(h ipv6.Header, m ipv6.ICMP, info Link) {
 	}
 	if err != nil {
 		n.Counters.Refused++
+		return
+	}
+	if h, ok := n.routing.(*hostRouting); ok && m.Type == ipv6.ICMPRouterAdvert {
+		h.advertised(in.Src)
 	}
 }
 

@@ -171,7 +171,7 @@ func New(cfg Config, now time.Time) (*Node, error) {
 	n.proclaim = n.clock.NewTimer(n.herald)
 	n.adapt.init(n)
 	n.auth.init(n)
-	n.routing = hostRouting{n}
+	n.routing = &hostRouting{n: n}
 	if err := n.loadOrMake(); err != nil {
 		return nil, err
 	}
@@ -354,7 +354,7 @@ func (n *Node) end() {
 	}
 	n.began, n.joined = false, false
 	n.routing.stop()
-	n.routing = hostRouting{n}
+	n.routing = &hostRouting{n: n}
 	n.endDiscovery()
 	n.addrs = n.addrs[:1]
 	n.changed()

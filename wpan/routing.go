@@ -39,7 +39,7 @@ func (n *Node) beginRouting() {
 	case Router:
 		n.routing = newRouterRouting(n)
 	default:
-		n.routing = hostRouting{n}
+		n.routing = &hostRouting{n: n}
 	}
 	n.routing.addressed()
 }
@@ -390,28 +390,6 @@ func (r *routerRouting) stop() {
 	r.settle.Stop()
 	r.node.Stop()
 }
-
-// hostRouting is a host's: everything goes to its router.
-type hostRouting struct{ n *Node }
-
-func (r hostRouting) originate(h ipv6.Header, packet []byte, o sending) {
-	r.n.toDefaultRouter(h, packet, o)
-}
-
-func (r hostRouting) arrived(h ipv6.Header, packet []byte, info Link) {
-	if !r.n.has(h.Dst) {
-		r.n.Counters.Refused++ // a host forwards nothing
-		return
-	}
-	r.n.deliver(h, packet, info)
-}
-
-func (r hostRouting) control(ipv6.Header, ipv6.ICMP, Link) {}
-func (r hostRouting) trouble(ipv6.Header, ipv6.ICMP) bool  { return false }
-func (r hostRouting) linkSent(netip.Addr, bool, int)       {}
-func (r hostRouting) addressed()                           {}
-func (r hostRouting) neighbour(ndp.Registration, bool)     {}
-func (r hostRouting) stop()                                {}
 
 // toDefaultRouter sends a datagram by the router that neighbour discovery found.
 func (n *Node) toDefaultRouter(h ipv6.Header, packet []byte, o sending) {
