@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"gatewayd/host/firewall"
 )
 
 // DefaultConfigFile is read when no other is named, if it exists.
@@ -25,6 +28,7 @@ type Config struct {
 	Infra    string `toml:"infra"`     // interface towards the infrastructure network, or empty for none
 	LogLevel string `toml:"log-level"` // debug, info, warn or error
 	Mode     string `toml:"mode"`      // ModeThread or ModeLowpan
+	Inbound  string `toml:"inbound"`   // who may talk to devices unasked: local, all or none
 
 	Lowpan LowpanConfig `toml:"lowpan"` // of ModeLowpan
 }
@@ -37,6 +41,7 @@ func Defaults() Config {
 		Socket:   "/run/gatewayd.sock",
 		LogLevel: "info",
 		Mode:     ModeThread,
+		Inbound:  "local",
 		Lowpan:   defaultLowpan(),
 	}
 }
@@ -105,13 +110,19 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("gateway: %s: %w", k.Name, err))
 		}
 	}
-	if c.Infra != "" && c.Infra == c.TUN {
-		errs = append(errs, fmt.Errorf("gateway: infra: %s is the mesh's own interface (tun)", c.Infra))
+	if slices.Contains(c.infraNames(), c.TUN) {
+		errs = append(errs, fmt.Errorf("gateway: infra: %s is the mesh's own interface (tun)", c.TUN))
 	}
 	if c.Mode == ModeLowpan {
 		errs = append(errs, c.Lowpan.check()...)
 	}
 	return errors.Join(errs...)
+}
+
+// inbound is the policy of a valid configuration.
+func (c *Config) inbound() firewall.Inbound {
+	i, _ := firewall.ParseInbound(c.Inbound) // Validate has seen it
+	return i
 }
 
 // Level returns the log level of a valid configuration.

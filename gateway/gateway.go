@@ -60,7 +60,8 @@ type Gateway struct {
 	lowpan *Lowpan      // what has the stack, if that is a plain 6LoWPAN node
 	cli    *otcli.CLI
 
-	services *services // nil without infrastructure links, and in other modes
+	infra    *infrastructure // nil without infrastructure links, and in other modes
+	services *services       // likewise
 	link     *spinel.Link
 	port     *transport.Port
 	url      radio.URL
@@ -120,7 +121,12 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 
 func (g *Gateway) run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	defer wg.Wait()
+	defer func() {
+		wg.Wait()
+		if g.infra != nil {
+			g.infra.close()
+		}
+	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer close(g.stopping)
@@ -148,8 +154,9 @@ func (g *Gateway) run(ctx context.Context) error {
 		wg.Go(func() { g.opt.Ready(g) })
 	}
 	g.loop(ctx)
-	if g.services != nil {
+	if g.infra != nil {
 		g.services.stop()
+		g.infra.stop()
 	}
 	if g.lowpan != nil {
 		g.lowpan.stop()
@@ -170,6 +177,9 @@ func (g *Gateway) build(now time.Time) error {
 	} else {
 		g.buildThread(now)
 		if g.cfg.Infra != "" {
+			if err := g.buildInfra(); err != nil {
+				return err
+			}
 			if err := g.buildServices(); err != nil {
 				return err
 			}
@@ -220,10 +230,8 @@ func (g *Gateway) startNetwork() error {
 		g.lowpan.Node.Start()
 		return nil
 	}
-	if g.services != nil {
-		if err := g.services.findLinks(); err != nil {
-			return err
-		}
+	if g.infra != nil {
+		g.infra.start()
 	}
 	g.node.InterfaceUp()
 	// The command line of the node may make a network, too.
@@ -247,7 +255,8 @@ func (g *Gateway) loop(ctx context.Context) {
 		if g.dirty {
 			g.dirty = false
 			g.wantHost()
-			if g.services != nil {
+			if g.infra != nil {
+				g.infra.update()
 				g.services.serve()
 			}
 		}

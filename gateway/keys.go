@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gatewayd/host"
+	"gatewayd/host/firewall"
 	"gatewayd/radio"
 )
 
@@ -47,9 +48,9 @@ var Keys = []Key{{
 	check: checkSocket,
 }, {
 	Name:  "infra",
-	Usage: "interface towards the infrastructure network; empty: none",
+	Usage: "interfaces towards the infrastructure network, separated by commas; auto: that of the default route; empty: none",
 	field: func(c *Config) *string { return &c.Infra },
-	check: checkInterface,
+	check: checkInfra,
 }, {
 	Name:  "log-level",
 	Usage: "what to log: debug, info, warn or error",
@@ -65,6 +66,11 @@ var Keys = []Key{{
 		}
 		return nil
 	},
+}, {
+	Name:  "inbound",
+	Usage: "from where devices may be talked to unasked: local, all or none",
+	field: func(c *Config) *string { return &c.Inbound },
+	check: checkInbound,
 }}
 
 func checkRadio(v string) error {
@@ -102,6 +108,21 @@ func checkInterface(v string) error {
 		return nil
 	}
 	return host.CheckName(v)
+}
+
+func checkInfra(v string) error {
+	c := Config{Infra: v}
+	for _, name := range c.infraNames() {
+		if err := host.CheckName(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkInbound(v string) error {
+	_, err := firewall.ParseInbound(v)
+	return err
 }
 
 func checkLevel(v string) error {

@@ -14,7 +14,12 @@ const storePrefix = "on-mesh-prefix"
 
 // publishPrefix serves the gateway's own on-mesh prefix to the mesh, from which
 // devices give themselves addresses. It is made once and kept.
+//
+// A gateway with infrastructure links publishes what package border decides.
 func (g *Gateway) publishPrefix() error {
+	if g.infra != nil {
+		return nil
+	}
 	p, err := g.onMeshPrefix()
 	if err != nil {
 		return err

@@ -2,10 +2,7 @@ package gateway
 
 import (
 	"context"
-	crand "crypto/rand"
-	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -35,12 +32,10 @@ type services struct {
 // buildServices makes the services of a gateway that has infrastructure links.
 func (g *Gateway) buildServices() error {
 	s := &services{g: g, port: srp.FirstPort}
-	var seed [16]byte
-	if _, err := crand.Read(seed[:]); err != nil {
-		return fmt.Errorf("gateway: randomness: %w", err)
+	random, err := newRand()
+	if err != nil {
+		return err
 	}
-	random := rand.New(rand.NewPCG(binary.BigEndian.Uint64(seed[:]), binary.BigEndian.Uint64(seed[8:])))
-	var err error
 	if s.sockets, err = multicast.Open(); err != nil {
 		return fmt.Errorf("gateway: multicast DNS: %w", err)
 	}
@@ -94,16 +89,6 @@ func (s *services) serve() {
 	if s.g.node.MLE().Role() >= mle.Child && !s.g.node.Publisher().Service() {
 		s.g.node.Publisher().Unicast(netip.AddrPortFrom(netip.Addr{}, s.port), 0)
 	}
-}
-
-// findLinks takes the configured interface as the host has it now.
-func (s *services) findLinks() error {
-	link, err := multicast.Interface(s.g.cfg.Infra)
-	if err != nil {
-		return fmt.Errorf("gateway: infra: %w", err)
-	}
-	s.setLinks([]mdns.Interface{link})
-	return nil
 }
 
 // setLinks says which links there are.

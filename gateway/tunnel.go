@@ -33,6 +33,9 @@ func (g *Gateway) readTUN() {
 
 // toHost gives the kernel a datagram from the mesh.
 func (g *Gateway) toHost(packet []byte) {
+	if g.infra != nil && g.infra.prohibited(packet) {
+		return
+	}
 	if _, err := g.tun.Write(packet); err != nil && g.repeats.pass("TUN-WRITE", g.stack.Clock().Now()) {
 		g.log.Warn("the kernel did not take a datagram", "id", "TUN-WRITE", "err", err)
 	}

@@ -1,0 +1,303 @@
+package gateway
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"gatewayd/border"
+	"gatewayd/dnssd/mdns"
+	"gatewayd/host/firewall"
+	"gatewayd/host/infra"
+	"gatewayd/host/sysctl"
+	"gatewayd/ipv6"
+	"gatewayd/ndp"
+	"gatewayd/thread/mle"
+	"gatewayd/thread/neighbor"
+)
+
+// infrastructure makes the mesh and the host's networks one: what it tells the
+// links is decided by package border, what the kernel gets is put there by the
+// packages below host. Only the goroutine that owns the node uses it.
+type infrastructure struct {
+	g         *Gateway
+	settings  *sysctl.Keeper
+	follower  *infra.Follower
+	manager   *border.Manager
+	table     *firewall.Table // nil: this kernel has no nftables
+	published border.Publication
+	links     []infra.Link
+	known     map[string]bool // links that the manager has
+	wanted    map[string][]border.HostPrefix
+	policy    firewall.Policy
+}
+
+// chooseInfra, as the setting infra, is the interface of the default route.
+const chooseInfra = "auto"
+
+// infraNames are the interfaces that the configuration names.
+func (c *Config) infraNames() []string {
+	if c.Infra == chooseInfra {
+		return nil
+	}
+	if c.Infra == "" {
+		return nil
+	}
+	return strings.Split(c.Infra, ",")
+}
+
+// buildInfra makes the way to the infrastructure.
+func (g *Gateway) buildInfra() error {
+	i := &infrastructure{g: g, known: map[string]bool{}, wanted: map[string][]border.HostPrefix{}}
+	random, err := newRand()
+	if err != nil {
+		return err
+	}
+	if i.settings, err = sysctl.Open(g.cfg.DataDir); err != nil {
+		return fmt.Errorf("gateway: kernel settings: %w", err)
+	}
+	i.follower, err = infra.New(infra.Options{
+		Names: g.cfg.infraNames(), Avoid: []string{g.cfg.TUN}, Sysctl: i.settings, Log: g.log,
+		Changed: func(l []infra.Link) { g.deliver(func() { i.changed(l) }) },
+		Receive: func(link string, in ndp.In) {
+			g.deliver(func() { _ = i.manager.Receive(link, in) }) // what is dropped is counted there
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("gateway: infra: %w", err)
+	}
+	i.manager = border.New(border.Config{
+		Clock: g.node.Clock(), Rand: random, Store: nodeStore{g}, Send: i.follower.Send,
+		Publish: i.publish, Host: i.hostPrefixes, Log: i.event,
+	})
+	if g.tun != nil {
+		i.openFirewall()
+	}
+	g.drivers = append(g.drivers, func(ctx context.Context) {
+		if err := i.follower.Run(ctx); err != nil && ctx.Err() == nil {
+			g.log.Error("the infrastructure links are not followed any more", "id", "INFRA-FOLLOW", "err", err)
+		}
+	})
+	g.infra = i
+	return nil
+}
+
+// newRand is a source of random numbers that nobody can guess.
+func newRand() (*rand.Rand, error) {
+	var seed [32]byte
+	if _, err := crand.Read(seed[:]); err != nil {
+		return nil, fmt.Errorf("gateway: randomness: %w", err)
+	}
+	return rand.New(rand.NewChaCha8(seed)), nil
+}
+
+// openFirewall makes the table of the host's packet filter. Without it the
+// gateway goes on or not, as it is configured.
+func (i *infrastructure) openFirewall() {
+	t, err := firewall.Open(firewall.Options{})
+	if err != nil {
+		i.g.log.Error("there is no packet filter between the mesh and the host's networks", "id", "FIREWALL", "err", err)
+		return
+	}
+	i.table = t
+}
+
+// update tells the manager how the mesh is.
+func (i *infrastructure) update() {
+	n := i.g.node
+	m := n.MLE()
+	role := m.Role()
+	mesh := border.Mesh{Attached: role >= mle.Child, Router: role >= mle.Router, RLOC16: m.RLOC16(), MeshLocal: n.MeshLocalPrefix(), Data: m.NetData()}
+	if d := n.Datasets().Active(); d != nil && d.ExtPANID != nil {
+		mesh.ExtPANID = *d.ExtPANID
+	}
+	if role == mle.Child {
+		if p := &n.Table().Parent; p.State == neighbor.Valid {
+			mesh.ParentQuality = min(p.Quality.In(), p.QualityOut)
+		}
+	}
+	i.manager.SetMesh(mesh)
+	i.filter()
+}
+
+// changed takes the state of all links.
+func (i *infrastructure) changed(links []infra.Link) {
+	i.links = links
+	present := map[string]bool{}
+	var multicast []mdns.Interface
+	for _, l := range links {
+		present[l.ID] = true
+		err := i.manager.SetLink(l.ID, border.LinkState{Up: l.Ready(), LinkLocal: l.LinkLocal, Others: l.Others(), LinkAddr: l.MAC})
+		if err != nil {
+			i.g.log.Warn("an infrastructure link is not used", "id", "INFRA-LINK", "link", l.ID, "err", err)
+		}
+		if l.Index != 0 && l.Up {
+			link := mdns.Interface{Index: l.Index, Name: l.Name, MTU: l.MTU}
+			for _, a := range l.Addrs {
+				if !a.Tentative && !a.Duplicate {
+					link.Addrs = append(link.Addrs, a.Prefix)
+				}
+			}
+			multicast = append(multicast, link)
+		}
+	}
+	for id := range i.known {
+		if !present[id] {
+			i.manager.RemoveLink(id)
+		}
+	}
+	i.known = present
+	if i.g.services != nil {
+		i.g.services.setLinks(multicast)
+	}
+	for id := range i.wanted {
+		i.setAddresses(id)
+	}
+}
+
+// publish puts into the network data what the manager wants there.
+func (i *infrastructure) publish(p border.Publication) {
+	if err := p.Apply(i.g.node.LocalData(), i.published); err != nil {
+		i.g.log.Warn("not all can be published in the mesh", "id", "BORDER-PUBLISH", "err", err)
+	}
+	i.published = p
+	i.g.node.RegisterLocalData()
+	i.g.dirty = true
+}
+
+// hostPrefixes gives the host addresses of the prefixes that it advertises.
+func (i *infrastructure) hostPrefixes(link string, p []border.HostPrefix) {
+	i.wanted[link] = p
+	i.setAddresses(link)
+}
+
+func (i *infrastructure) setAddresses(link string) {
+	for _, l := range i.links {
+		if l.ID != link || !l.LinkLocal.IsValid() {
+			continue
+		}
+		var list []infra.Address
+		for _, p := range i.wanted[link] {
+			a := infra.Address{Prefix: l.HostAddress(p.Prefix), Until: p.Until}
+			if p.Deprecated {
+				a.Preferred = i.g.node.Clock().Now()
+			}
+			list = append(list, a)
+		}
+		if err := i.follower.SetAddresses(link, list); err != nil && !errors.Is(err, infra.ErrNotReady) {
+			i.g.log.Warn("the host did not get its address on a link", "id", "INFRA-ADDRESS", "link", link, "err", err)
+		}
+	}
+}
+
+// filter lets the packet filter know the mesh's prefixes.
+func (i *infrastructure) filter() {
+	if i.table == nil {
+		return
+	}
+	n := i.g.node
+	p := firewall.Policy{Mesh: i.g.cfg.TUN, Inbound: i.g.cfg.inbound()}
+	for _, x := range n.MLE().NetData().Prefixes {
+		if n.OnMesh(x.Prefix) {
+			p.Prefixes = append(p.Prefixes, x.Prefix)
+		}
+	}
+	if ml := n.MeshLocalPrefix(); ml.IsValid() {
+		p.Private = append(p.Private, ml)
+	}
+	p.OtherRouters = len(i.manager.Status().Peers) > 0
+	if p.Inbound == i.policy.Inbound && p.OtherRouters == i.policy.OtherRouters && fmt.Sprint(p.Prefixes, p.Private) == fmt.Sprint(i.policy.Prefixes, i.policy.Private) {
+		return
+	}
+	if err := i.table.Apply(p); err != nil {
+		i.g.log.Error("the packet filter could not be changed, what it was is in force", "id", "FIREWALL", "err", err)
+		return
+	}
+	i.policy = p
+}
+
+// event logs a decision.
+func (i *infrastructure) event(e border.Event) {
+	if !i.g.repeats.pass(e.ID, i.g.node.Clock().Now()) {
+		return
+	}
+	attrs := []any{"id", e.ID}
+	if e.Link != "" {
+		attrs = append(attrs, "link", e.Link)
+	}
+	if e.Prefix.IsValid() {
+		attrs = append(attrs, "prefix", e.Prefix)
+	}
+	if e.Addr.IsValid() {
+		attrs = append(attrs, "router", e.Addr)
+	}
+	if e.Err != nil {
+		i.g.log.Warn(e.Text, append(attrs, "err", e.Err)...)
+		return
+	}
+	i.g.log.Info(e.Text, attrs...)
+}
+
+// prohibited answers a datagram that leaves the mesh from an address that
+// nobody outside can answer; false lets it pass.
+func (i *infrastructure) prohibited(packet []byte) bool {
+	h, _, err := ipv6.DecodeHeader(packet)
+	if err != nil || h.Dst.IsMulticast() || h.Src.IsLinkLocalUnicast() || !i.manager.Prohibited(h.Src, h.Dst) {
+		return false
+	}
+	src, ok := i.g.node.IP().SourceFor(h.Src)
+	if !ok {
+		return false
+	}
+	e := ipv6.AppendICMPPacket(nil, ipv6.Header{Src: src, Dst: h.Src, HopLimit: 64}, ipv6.ICMPDstUnreachable, ipv6.UnreachProhibited,
+		ipv6.ErrorBody{Invoking: packet}.Append(nil))
+	_ = i.g.node.FromHost(e)
+	return true
+}
+
+// start begins the work.
+func (i *infrastructure) start() {
+	i.manager.SetEnabled(true)
+	i.update()
+}
+
+// lastWords is how often the links are told that the router goes (RFC 4861
+// Section 6.2.5), and how far apart.
+const (
+	lastWords   = 3
+	lastWordGap = 100 * time.Millisecond
+)
+
+// stop says goodbye on the links.
+func (i *infrastructure) stop() {
+	i.manager.Stop()
+	for range lastWords - 1 {
+		time.Sleep(lastWordGap)
+		i.manager.Withdraw()
+	}
+}
+
+// close puts the kernel back to what it was. The follower has ended.
+func (i *infrastructure) close() {
+	if i.table != nil {
+		if err := i.table.Close(); err != nil {
+			i.g.log.Warn("the packet filter's table is left", "id", "FIREWALL", "err", err)
+		}
+	}
+	if err := i.settings.Close(); err != nil {
+		i.g.log.Warn("a kernel setting is not what it was", "id", "SYSCTL", "err", err)
+	}
+}
+
+// Border is what border routing has come to; false without infrastructure
+// links. Only a function that Do runs may call it.
+func (g *Gateway) Border() (border.Status, []infra.Link, bool) {
+	if g.infra == nil {
+		return border.Status{}, nil, false
+	}
+	return g.infra.manager.Status(), g.infra.links, true
+}
