@@ -72,12 +72,11 @@ func (j *joiner) add(now time.Time, k datagramKey, header any, offset int, more 
 	}
 	cost := partCost + len(data)
 	for j.bytes+cost > j.limits.FragmentBytes {
-		v := j.oldest(k.src, d)
-		if v == nil {
-			j.drop(d)
+		v := j.largest(d)
+		j.drop(v)
+		if v == d {
 			return nil, nil, evicted, Exhausted
 		}
-		j.drop(v)
 		evicted++
 	}
 	j.bytes += cost
@@ -137,27 +136,36 @@ func (j *joiner) makePlace(src [16]byte) (evicted int) {
 		}
 	}
 	if own >= j.limits.PerSource || len(j.waiting) >= j.limits.Datagrams {
-		j.drop(j.oldest(src, nil))
+		j.drop(j.oldest(src))
 		return 1
 	}
 	return 0
 }
 
-// oldest is the packet to give up, other than keep: of the source, else of all.
-func (j *joiner) oldest(src [16]byte, keep *datagram) *datagram {
-	var of *datagram
+// oldest is the packet to give up for a source's next: its oldest, else the
+// oldest of all.
+func (j *joiner) oldest(src [16]byte) *datagram {
 	for _, d := range j.waiting {
-		if d == keep {
-			continue
-		}
 		if d.key.src == src {
 			return d
 		}
-		if of == nil {
-			of = d
+	}
+	return j.waiting[0]
+}
+
+// largest is the packet to give up when d needs memory: another one of the same
+// source, else the one that takes most, which may be d itself.
+func (j *joiner) largest(d *datagram) *datagram {
+	most := d
+	for _, x := range j.waiting {
+		if x != d && x.key.src == d.key.src {
+			return x
+		}
+		if x.cost > most.cost {
+			most = x
 		}
 	}
-	return of
+	return most
 }
 
 func (j *joiner) drop(d *datagram) {

@@ -55,6 +55,10 @@ func (p *pool) choose(addr *[16]byte) uint32 {
 const (
 	firstHigh = 1024 // ports below are of another class (RFC 6146 Section 3.5.1.1)
 	allPorts  = 65536
+	// How many ports are looked at before giving up: a pool that is nearly full
+	// must not cost more than a packet is worth.
+	classTries = 128
+	anyTries   = 1024
 )
 
 // choosePort returns a free port of a host's address in the pool. It is the
@@ -68,25 +72,25 @@ func (t *table) choosePort(r *rand.Rand, proto Proto, addr uint32, port uint16) 
 	if free(uint32(port)) {
 		return port, true
 	}
-	// search looks at low, low+step and so on below high, from anywhere on.
-	search := func(low, high, step uint32) (uint16, bool) {
+	// search looks at some of low, low+step and so on below high.
+	search := func(low, high, step, tries uint32) (uint16, bool) {
 		n := (high - low + step - 1) / step
-		for i, at := uint32(0), r.Uint32N(n); i < n; i++ {
-			if p := low + (at+i)%n*step; free(p) {
+		for range tries {
+			if p := low + r.Uint32N(n)*step; free(p) {
 				return uint16(p), true
 			}
 		}
 		return 0, false
 	}
 	if proto == ICMP {
-		return search(0, allPorts, 1)
+		return search(0, allPorts, 1, anyTries)
 	}
 	low, high := uint32(firstHigh), uint32(allPorts)
 	if port < firstHigh {
 		low, high = 2, firstHigh // port 0 is none; 2 is even as the others are
 	}
-	if p, ok := search(low+uint32(port&1), high, 2); ok {
+	if p, ok := search(low+uint32(port&1), high, 2, classTries); ok {
 		return p, true
 	}
-	return search(1, allPorts, 1)
+	return search(1, allPorts, 1, anyTries)
 }
