@@ -63,7 +63,7 @@ func (s *Server) sessions(_ http.ResponseWriter, r *http.Request) (any, error) {
 	err := s.gw.DoLowpan(r.Context(), func(l *gateway.Lowpan) {
 		now := l.Node.Clock().Now()
 		for _, i := range l.Node.Sessions() {
-			x := Session{ID: fmt.Sprintf("0x%08x", i.ID), Identity: i.Identity, Method: i.Method.String(), Device: l.Station(i),
+			x := Session{ID: fmt.Sprintf("0x%08x", i.ID), Identity: printable(i.Identity), Method: i.Method.String(), Device: l.Station(i),
 				State: i.State.String(), Age: age(i.Since, now)}
 			if i.PRE.IsValid() {
 				x.Relay = i.PRE.Addr().String()
@@ -75,6 +75,15 @@ func (s *Server) sessions(_ http.ResponseWriter, r *http.Request) (any, error) {
 		}
 	})
 	return out, err
+}
+
+// printable is what a device calls itself, quoted if it would do something to a
+// terminal: it has not proved anything yet.
+func printable(identity string) string {
+	if enrol.CheckIdentity(identity) != nil && identity != "" {
+		return strconv.Quote(identity)
+	}
+	return identity
 }
 
 // withSession calls f with a session that is named in the path.

@@ -147,3 +147,11 @@ func TestLowpanElsewhere(t *testing.T) {
 		}
 	}
 }
+
+func TestPrintable(t *testing.T) {
+	for in, want := range map[string]string{"pump-7": "pump-7", "": "", "Pumpe ü": "Pumpe ü", "x\x1b[2J": `"x\x1b[2J"`, "\xff": `"\xff"`} {
+		if got := printable(in); got != want {
+			t.Errorf("%q becomes %q, want %q", in, got, want)
+		}
+	}
+}

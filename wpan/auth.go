@@ -19,8 +19,11 @@ const portClient = 61617
 const eapMTU = 512
 
 // activationDelay is how long a new network key is on its way to everybody
-// before it is used.
-const activationDelay = 30 * time.Second
+// before it is used, and activationPace how much longer for each session.
+const (
+	activationDelay = 30 * time.Second
+	activationPace  = 20 * time.Millisecond
+)
 
 // authentication is the node's part in PANA: the agent's, a client's, a relay
 // element's.
@@ -174,8 +177,8 @@ func (n *Node) RotateKey() (uint8, bool) {
 		return 0, false
 	}
 	nk := pana.NetworkKey{Key: k.Value, Index: k.Index}
-	n.auth.paa.PushAll([]pana.AVP{nk.AVP()})
-	n.auth.activate.Start(activationDelay)
+	sessions := n.auth.paa.PushAll([]pana.AVP{nk.AVP()})
+	n.auth.activate.Start(activationDelay + time.Duration(sessions)*activationPace)
 	return k.Index, true
 }
 

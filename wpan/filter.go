@@ -145,7 +145,7 @@ func (n *Node) mayPassUnsecured(h ipv6.Header, proto uint8, b []byte, info Link)
 		if err != nil || h.Dst.IsMulticast() {
 			return false
 		}
-		if u.SrcPort == portPANA && n.awaitsPANA(h.Src) {
+		if u.SrcPort == portPANA && u.DstPort == portClient && n.awaitsPANA(h.Src) {
 			return true
 		}
 		return u.DstPort == portPANA && n.takesJoiners() && n.joinerHeard(info.Src.Ext)

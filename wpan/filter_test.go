@@ -76,6 +76,40 @@ func TestFilter(t *testing.T) {
 	}
 }
 
+// A device takes from its agent, without a key, what is for its PANA client.
+func TestAgentInClear(t *testing.T) {
+	d := newDesk(t, Host, nil)
+	d.started = true
+	d.mac.Enable(true)
+	d.mac.SetNetwork(15, 0xabcd)
+	if err := d.auth.startClient(peer); err != nil {
+		t.Fatal(err)
+	}
+	d.pass(time.Second)
+	for _, c := range []struct {
+		name     string
+		src      ieee802154.ExtAddr
+		from, to uint16
+		passes   bool
+	}{
+		{"its agent's", peer, 716, portClient, true},
+		{"of another node", other, 716, portClient, false},
+		{"of another port", peer, 717, portClient, false},
+		{"for another port", peer, 716, 5683, false},
+	} {
+		before := d.Counters.Received
+		d.hear(c.src, udp(linkLocal(c.src), linkLocal(own), c.from, c.to, "x"), false)
+		if got := d.Counters.Received > before; got != c.passes {
+			t.Errorf("a datagram %s passes: %v", c.name, got)
+		}
+	}
+	for _, f := range d.sent {
+		if f.Type == ieee802154.FrameData && (f.Secured || f.Dst != ieee802154.ExtendedAddr(peer)) {
+			t.Errorf("sends %+v", f)
+		}
+	}
+}
+
 // Answers go without a key to whom asked without, and to nobody else.
 func TestAnswersInClear(t *testing.T) {
 	d := newDesk(t, Coordinator, nil)
