@@ -123,6 +123,9 @@ func (g *Gateway) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer func() {
 		wg.Wait()
+		if g.services != nil {
+			g.services.close()
+		}
 		if g.infra != nil {
 			g.infra.close()
 		}

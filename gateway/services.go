@@ -147,9 +147,9 @@ func (s *services) stop() {
 	s.g.node.Publisher().UnpublishService()
 	s.dns.Stop()
 	s.mdns.Stop()
-	s.close()
 }
 
+// close closes what is open. The sockets' goroutine has ended, or never began.
 func (s *services) close() {
 	s.sockets.Close()
 	s.table.Close()
