@@ -108,7 +108,7 @@ func (f *Follower) syncAddrs(l *followed) error {
 		}
 		l.set[w.Prefix], l.done[w.Prefix] = true, w
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, f.syncOnLink(l, now))...)
 }
 
 // like reports whether a differs from b by nothing that matters.
@@ -136,6 +136,9 @@ func replaceAddr(index int, a Address, now time.Time) error {
 	req.AddData(nl.NewRtAttr(unix.IFA_LOCAL, a.Prefix.Addr().AsSlice()))
 	cache := nl.IfaCacheInfo{IfaCacheinfo: unix.IfaCacheinfo{Prefered: lifetime(now, a.Preferred), Valid: lifetime(now, a.Until)}}
 	cache.Prefered = min(cache.Prefered, cache.Valid)
+	// The kernel would add a route for the prefix, but leave it when the
+	// address is removed.
+	req.AddData(nl.NewRtAttr(unix.IFA_FLAGS, binary.NativeEndian.AppendUint32(nil, unix.IFA_F_NOPREFIXROUTE)))
 	req.AddData(nl.NewRtAttr(unix.IFA_CACHEINFO, cache.Serialize()))
 	req.AddData(nl.NewRtAttr(ifaProto, []byte{host.RouteProtocol}))
 	_, err := req.Execute(unix.NETLINK_ROUTE, 0)

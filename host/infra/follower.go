@@ -66,14 +66,15 @@ type followed struct {
 	named  bool
 	socket *socket
 	want   []Address
-	set    map[netip.Prefix]bool    // of ours, put on the interface
-	done   map[netip.Prefix]Address // as it was put there
-	said   string                   // last trouble that was logged
-	known  int                      // index that was logged
+	set    map[netip.Prefix]bool      // of ours, put on the interface
+	done   map[netip.Prefix]Address   // as it was put there
+	routes map[netip.Prefix]time.Time // on-link routes put there, until when
+	said   string                     // last trouble that was logged
+	known  int                        // index that was logged
 }
 
 func follow(id string, named bool) *followed {
-	return &followed{Link: Link{ID: id}, named: named, set: map[netip.Prefix]bool{}, done: map[netip.Prefix]Address{}}
+	return &followed{Link: Link{ID: id}, named: named, set: map[netip.Prefix]bool{}, done: map[netip.Prefix]Address{}, routes: map[netip.Prefix]time.Time{}}
 }
 
 type received struct {
@@ -241,6 +242,7 @@ func (f *Follower) lost(l *followed) {
 	l.known = 0
 	clear(l.set)
 	clear(l.done)
+	clear(l.routes)
 }
 
 // trouble logs what is wrong with a link once.

@@ -1,13 +1,16 @@
 package infra
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"gatewayd/host"
@@ -90,9 +93,100 @@ func (f *Follower) ourUnreachable() (list []netip.Prefix, err error) {
 	return list, nil
 }
 
+// onLinkMetric is that of the routes to prefixes of ours on a link: after the
+// kernel's own, before those by way of routers. With it no route of ours
+// replaces another's.
+const onLinkMetric = 513
+
+// rtaExpires is the attribute of a route's lifetime.
+const rtaExpires = 23
+
+// syncOnLink has a route to the prefix of each address of ours, which ends as
+// the address does.
+func (f *Follower) syncOnLink(l *followed, now time.Time) error {
+	have, err := f.onLink(l.Index)
+	if err != nil {
+		return err
+	}
+	until := map[netip.Prefix]time.Time{}
+	for _, w := range l.want {
+		p := w.Prefix.Masked()
+		if at, twice := until[p]; l.Up && !over(now, w.Until) && (!twice || w.Until.IsZero() || !at.IsZero() && w.Until.After(at)) {
+			until[p] = w.Until
+		}
+	}
+	var errs []error
+	for _, r := range have {
+		if _, wanted := until[r.dst]; wanted {
+			continue
+		}
+		if err := f.nl.RouteDel(&netlink.Route{LinkIndex: l.Index, Dst: ipNet(r.dst), Priority: onLinkMetric, Protocol: host.RouteProtocol}); err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, fmt.Errorf("infra: removing route %v: %w", r.dst, err))
+		}
+		delete(l.routes, r.dst)
+	}
+	for p, at := range until {
+		there := slices.ContainsFunc(have, func(r onLinkRoute) bool { return r.dst == p })
+		was, known := l.routes[p]
+		if there && known && was.IsZero() == at.IsZero() && was.Sub(at).Abs() <= slack {
+			continue
+		}
+		if err := replaceOnLink(l.Index, p, at, now); err != nil {
+			errs = append(errs, fmt.Errorf("infra: adding route %v to %s: %w", p, l.Name, err))
+			continue
+		}
+		l.routes[p] = at
+	}
+	return errors.Join(errs...)
+}
+
+type onLinkRoute struct {
+	dst   netip.Prefix
+	index int
+}
+
+// onLink lists such routes through an interface, or through any if index is 0.
+func (f *Follower) onLink(index int) (list []onLinkRoute, err error) {
+	routes, err := dump(func() ([]netlink.Route, error) {
+		return f.nl.RouteListFiltered(netlink.FAMILY_V6,
+			&netlink.Route{Table: unix.RT_TABLE_MAIN, Protocol: host.RouteProtocol},
+			netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("infra: listing routes: %w", err)
+	}
+	for _, r := range routes {
+		if r.Dst == nil || r.Priority != onLinkMetric || index != 0 && r.LinkIndex != index {
+			continue
+		}
+		ip, ok := netip.AddrFromSlice(r.Dst.IP.To16())
+		ones, _ := r.Dst.Mask.Size()
+		if ok {
+			list = append(list, onLinkRoute{netip.PrefixFrom(ip, ones), r.LinkIndex})
+		}
+	}
+	return list, nil
+}
+
+// replaceOnLink adds a route or gives it a new lifetime, of which the netlink
+// package knows nothing.
+func replaceOnLink(index int, p netip.Prefix, until, now time.Time) error {
+	req := nl.NewNetlinkRequest(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE|unix.NLM_F_ACK)
+	msg := nl.NewRtMsg()
+	msg.Family, msg.Dst_len, msg.Protocol = unix.AF_INET6, uint8(p.Bits()), host.RouteProtocol
+	req.AddData(msg)
+	req.AddData(nl.NewRtAttr(unix.RTA_DST, p.Addr().AsSlice()))
+	req.AddData(nl.NewRtAttr(unix.RTA_OIF, binary.NativeEndian.AppendUint32(nil, uint32(index))))
+	req.AddData(nl.NewRtAttr(unix.RTA_PRIORITY, binary.NativeEndian.AppendUint32(nil, onLinkMetric)))
+	if !until.IsZero() {
+		req.AddData(nl.NewRtAttr(rtaExpires, binary.NativeEndian.AppendUint32(nil, lifetime(now, until))))
+	}
+	_, err := req.Execute(unix.NETLINK_ROUTE, 0)
+	return err
+}
+
 // clean removes what a process that was killed has left: addresses of ours on
-// any interface, and unreachable routes. Routes into the mesh went with its
-// interface.
+// any interface, and routes. Those into the mesh went with its interface.
 func (f *Follower) clean() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -112,9 +206,25 @@ func (f *Follower) clean() {
 			}
 		}
 	}
-	if err := f.syncUnreachable(); err != nil {
+	routes, err := f.onLink(0)
+	for _, r := range routes {
+		if f.wantedOnLink(r) {
+			continue
+		}
+		del := f.nl.RouteDel(&netlink.Route{LinkIndex: r.index, Dst: ipNet(r.dst), Priority: onLinkMetric, Protocol: host.RouteProtocol})
+		if del != nil && !errors.Is(del, unix.ESRCH) {
+			err = errors.Join(err, del)
+		}
+	}
+	if err := errors.Join(err, f.syncUnreachable()); err != nil {
 		f.log.Warn("a route stays behind", "id", "INFRA-CLEAN", "err", err)
 	}
+}
+
+func (f *Follower) wantedOnLink(r onLinkRoute) bool {
+	return slices.ContainsFunc(f.links, func(l *followed) bool {
+		return l.Index == r.index && slices.ContainsFunc(l.want, func(a Address) bool { return a.Prefix.Masked() == r.dst })
+	})
 }
 
 // wanted reports whether SetAddresses was quicker than Run.
