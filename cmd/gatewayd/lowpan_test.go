@@ -315,3 +315,30 @@ func TestLowpanRADIUS(t *testing.T) {
 		}
 	}
 }
+
+func TestPacUsage(t *testing.T) {
+	for want, args := range map[string][]string{
+		"either an address or --radio": {"pac"},
+		"--identity is missing":        {"pac", "::1"},
+		"what to authenticate by":      {"pac", "::1", "--identity", "x"},
+		"all of --cert":                {"pac", "::1", "--identity", "x", "--cert", "y"},
+		"no time to wait":              {"pac", "::1", "--identity", "x", "--timeout", "0s"},
+		"is no address":                {"pac", "192.0.2.1:x", "--identity", "x", "--psk-file", "-"},
+		"--channel":                    {"pac", "--radio", "sim:1", "--open", "--channel", "9"},
+		"--pan-id":                     {"pac", "--radio", "sim:1", "--open", "--pan-id", "zz"},
+		"16 bytes":                     {"pac", "--radio", "sim:1", "--open", "--network", "seventeen letters"},
+	} {
+		if r := runCmd(t, testPSK, args...); r.code != exitUsage || !strings.Contains(r.err, want) {
+			t.Errorf("%v: %+v, want %q", args, r, want)
+		}
+	}
+	// A port of this host where nobody listens.
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if r := runCmd(t, testPSK, "pac", c.LocalAddr().String(), "--identity", "x", "--psk-file", "-", "--timeout", "300ms"); r.code != exitFailed || !strings.Contains(r.err, "no answer") || strings.Contains(r.err+r.out, testPSK) {
+		t.Errorf("%+v", r)
+	}
+}

@@ -170,7 +170,7 @@ func (a *app) pacEvent(began time.Time, e pana.Event) {
 		}
 	}
 	if e.Reason != nil {
-		text += ": " + e.Reason.Error()
+		text += ": " + printable(e.Reason.Error())
 	}
 	fmt.Fprintf(a.out, "%8.3f s  %s\n", time.Since(began).Seconds(), text)
 }
@@ -214,10 +214,10 @@ func (a *app) pacDevice(ctx context.Context, in *pacFlags, cred pacd.Credential)
 	cfg.Event = func(e wpan.Event) {
 		text := e.Text
 		for _, x := range e.Attrs {
-			text += fmt.Sprintf(" %s=%v", x.Key, x.Value)
+			text += fmt.Sprintf(" %s=%s", x.Key, printable(fmt.Sprint(x.Value)))
 		}
 		if e.Err != nil {
-			text += ": " + e.Err.Error()
+			text += ": " + printable(e.Err.Error())
 		}
 		fmt.Fprintf(a.out, "%8.3f s  %s\n", time.Since(began).Seconds(), text)
 	}
