@@ -68,19 +68,25 @@ func (m *Machine) Browse(service string, f func(Event)) (*Watch, error) {
 		return nil, err
 	}
 	w := &Watch{m: m}
-	known := map[int]map[string]Event{} // by interface and instance
+	known := map[int]map[string]Event{} // by interface and folded instance
 	of, err := typeName2(typ, "")
 	if err != nil {
 		return nil, err
 	}
 	update := func(l *link) {
-		now := map[string]Event{}
+		now, old := map[string]Event{}, known[l.Index]
 		for _, r := range l.known(name.key(), TypePTR) {
-			if instance, rest := r.Target().first(); instance != "" && rest.Equal(of) {
-				now[instance] = Event{Added, l.Index, r.own, dnssd.Service{Instance: instance, Type: typ, TTL: r.TTL}, "", nil}
+			instance, rest := r.Target().first()
+			if instance == "" || !rest.Equal(of) {
+				continue
 			}
+			k := fold(instance)
+			if ev, ok := old[k]; ok { // by the name that was told
+				now[k] = ev
+				continue
+			}
+			now[k] = Event{Added, l.Index, r.own, dnssd.Service{Instance: instance, Type: typ, TTL: r.TTL}, "", nil}
 		}
-		old := known[l.Index]
 		known[l.Index] = now
 		for _, i := range slices.Sorted(maps.Keys(old)) {
 			if _, ok := now[i]; !ok {

@@ -17,6 +17,16 @@ const (
 	unansweredTime = 10 * time.Second
 )
 
+// Implementation constants.
+const (
+	maxDoubts = 3 // questions for a record that seems to be no more
+	doubtGap  = 3 * time.Second
+	// lostMin and lostMax are how long after a record of a shared set has gone
+	// the set is asked for: it may have gone for the loss of packets.
+	lostMin = 10 * time.Second
+	lostMax = 30 * time.Second
+)
+
 // maxTTL bounds how long a record is believed, whatever its TTL.
 const maxTTL = 24 * time.Hour
 
@@ -48,7 +58,8 @@ type cached struct {
 	elem    *list.Element
 
 	unanswered   int // questions of others
-	unansweredAt time.Time
+	doubts       int // questions of ours that are left before it goes for that
+	unansweredAt time.Time // the last of them
 }
 
 // refresh is when to ask for a record again, in hundredths of its TTL
@@ -88,7 +99,7 @@ func (c *cache) add(l *link, r *Record) {
 	}
 	e.Record = *r
 	e.TTL = min(e.TTL, maxTTL)
-	e.heard, e.expires, e.step, e.unanswered = now, now.Add(e.TTL), 0, 0
+	e.heard, e.expires, e.step, e.unanswered, e.doubts = now, now.Add(e.TTL), 0, 0, 0
 	c.place(e)
 	e.plan()
 }
@@ -151,8 +162,17 @@ func (e *cached) fire() {
 		e.remove()
 		return
 	}
+	e.link.askSoon(topicKey{e.key.name, e.key.typ}, 0)
+	if e.doubts > 0 {
+		e.doubts--
+		at := e.link.m.now().Add(doubtGap)
+		if e.doubts == 0 || at.After(e.expires) {
+			at = e.expires
+		}
+		e.timer.StartAt(at)
+		return
+	}
 	e.step++
-	e.link.askNow(topicKey{e.key.name, e.key.typ})
 	e.plan()
 }
 
@@ -160,7 +180,7 @@ func (e *cached) fire() {
 func (e *cached) expireIn(d time.Duration) {
 	if at := e.link.m.now().Add(d); at.Before(e.expires) {
 		e.expires = at
-		e.step = len(refresh)
+		e.step, e.doubts = len(refresh), 0
 		e.timer.StartAt(at)
 	}
 }
@@ -173,6 +193,9 @@ func (e *cached) remove() {
 	rest := slices.DeleteFunc(l.heard.byName[e.key.name], func(o *cached) bool { return o == e })
 	if l.heard.byName[e.key.name] = rest; len(rest) == 0 {
 		delete(l.heard.byName, e.key.name)
+	}
+	if k := (topicKey{e.key.name, e.key.typ}); !unshared(e.key.typ) && l.questions[k] != nil {
+		l.askSoon(k, l.m.random(lostMin, lostMax))
 	}
 	l.m.changed(l, e.key.name, e.key.typ)
 }
@@ -210,18 +233,21 @@ func (e *cached) left() Record {
 // not say the record again (RFC 6762 Section 7.1).
 func (e *cached) fresh() bool { return e.expires.Sub(e.link.m.now()) > e.TTL/2 }
 
-// asked is when another asks for the record and does not know it.
+// asked is when another asks for the record and does not know it. Others that
+// heard the question do as we do: what is asked because of it must not count
+// for ever.
 func (e *cached) asked() {
 	m := e.link.m
-	if e.unanswered == 0 || !m.within(e.unansweredAt, unansweredTime) {
-		e.unanswered, e.unansweredAt = 0, m.now()
+	if m.within(e.unansweredAt, answerGap) {
+		return // a copy, or answered by the same answer
 	}
-	// Two in quick succession are copies, or are answered by one answer.
-	if e.unanswered > 0 && m.within(e.unansweredAt, answerGap) {
-		return
+	if !m.within(e.unansweredAt, unansweredTime) {
+		e.unanswered = 0
 	}
-	if e.unanswered++; e.unanswered >= unansweredMost {
+	e.unansweredAt = m.now()
+	if e.unanswered++; e.unanswered == unansweredMost && e.doubts == 0 {
 		e.expireIn(unansweredTime)
-		e.link.askNow(topicKey{e.key.name, e.key.typ})
+		e.doubts = maxDoubts
+		e.timer.Start(m.random(askMin, askMax))
 	}
 }

@@ -39,6 +39,7 @@ type question struct {
 	*topic
 	key    topicKey
 	due    time.Time
+	asked  time.Time // by us
 	period time.Duration // after the next time; 0 before the first
 }
 
@@ -150,10 +151,12 @@ func (l *link) ask(t *topic) {
 	l.asking = append(l.asking, q)
 }
 
-// askNow has a question asked at once if somebody wants its answer.
-func (l *link) askNow(k topicKey) {
+// askSoon has a question asked within d if somebody wants its answer.
+func (l *link) askSoon(k topicKey, d time.Duration) {
 	if q := l.questions[k]; q != nil {
-		q.due = l.m.now()
+		if at := l.m.now().Add(d); at.Before(q.due) {
+			q.due = at
+		}
 		q.period = max(q.period, firstPeriod)
 	}
 }
@@ -177,10 +180,14 @@ func (l *link) askDue() {
 	var due []*question
 	var next time.Time
 	for _, q := range l.asking {
+		if !q.due.After(until) && l.m.within(q.asked, firstPeriod) {
+			q.due = q.asked.Add(firstPeriod) // never more often than that
+		}
 		if !q.due.After(until) {
 			// A refresh comes with step above 0, when nothing is settled.
 			if !l.settled(q.key) {
 				due = append(due, q)
+				q.asked = now
 			}
 			q.next(now)
 		}
@@ -241,28 +248,34 @@ func (l *link) questionsHeard(msg *Message, multicast bool) {
 	for _, r := range msg.Answers {
 		known[r.id()] = true
 	}
-	now := l.m.now()
 	for _, q := range msg.Questions {
-		k := topicKey{q.Name.key(), q.Type}
-		for _, e := range l.heard.byName[k.name] {
+		if q.Unicast { // the answer is not for us to hear
+			continue
+		}
+		l.suppress(q, msg.Answers)
+		for _, e := range l.heard.byName[q.Name.key()] {
 			if (e.Type == q.Type || q.Type == TypeANY) && !known[e.key] {
 				e.asked()
 			}
 		}
-		mine := l.questions[k]
-		if mine == nil || q.Unicast || q.Class != ClassIN || mine.due.Sub(now) > firstPeriod || l.settled(k) {
-			continue
-		}
-		covers := true // the other asks for no less than we would
-		for _, r := range msg.Answers {
-			if r.Type == q.Type && r.Name.Equal(q.Name) {
-				e := l.heard.byID[r.id()]
-				covers = covers && e != nil && e.fresh()
+	}
+}
+
+// suppress takes another's question for our own if that is about to be asked
+// and the other asks for no less than we would.
+func (l *link) suppress(q Question, known []Record) {
+	k, now := topicKey{q.Name.key(), q.Type}, l.m.now()
+	mine := l.questions[k]
+	if mine == nil || q.Class != ClassIN || mine.due.Sub(now) > firstPeriod || l.settled(k) {
+		return
+	}
+	for _, r := range known {
+		if r.Type == q.Type && r.Name.Equal(q.Name) {
+			if e := l.heard.byID[r.id()]; e == nil || !e.fresh() {
+				return
 			}
 		}
-		if covers {
-			l.m.counters.Duplicates++
-			mine.next(now)
-		}
 	}
+	l.m.counters.Duplicates++
+	mine.next(now)
 }
