@@ -52,6 +52,9 @@ func FuzzResolver(f *testing.F) {
 	for _, b := range queries(full(f)) {
 		f.Add(b)
 	}
+	for _, x := range recorded(f) {
+		f.Add(x.query)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		w := full(t)
 		w.resolver.Receive(peer, b)
