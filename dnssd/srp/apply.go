@@ -30,7 +30,7 @@ func (s *Server) apply(from netip.AddrPort, u *update, granted lease) error {
 	if granted.lease == 0 {
 		return s.withdraw(h, from, u, granted)
 	}
-	if err := s.room(h, u); err != nil {
+	if err := s.room(h, from.Addr(), u); err != nil {
 		return err
 	}
 	now := s.cfg.Clock.Now()
@@ -38,13 +38,13 @@ func (s *Server) apply(from netip.AddrPort, u *update, granted lease) error {
 	if h != nil {
 		before = h.snapshot()
 	} else {
-		h = &host{key: u.key, keyExpiry: now.Add(granted.key)}
-		h.name = u.host
+		h = &host{name: u.host, key: u.key, from: from, keyExpiry: now.Add(granted.key)}
 		s.regs.add(h)
 	}
 	h.name = u.host // the case may be another
 	h.addrs, h.ttl = u.addrs, s.cfg.Bounds.ttl(u.ttl, granted.lease)
-	h.from, h.lease = from, granted
+	s.regs.moved(h, from)
+	h.lease = granted
 	h.expires, h.keyExpiry = now.Add(granted.lease), now.Add(granted.key)
 	for _, v := range u.services {
 		s.applyService(h, v, granted)
@@ -61,16 +61,19 @@ func (s *Server) apply(from netip.AddrPort, u *update, granted lease) error {
 }
 
 // room reports whether what u adds can be kept.
-func (s *Server) room(h *host, u *update) error {
+func (s *Server) room(h *host, from netip.Addr, u *update) error {
 	if len(u.addrs) > maxAddrsPerHost {
 		return ErrTooMany
 	}
 	if h == nil && len(s.regs.hosts) >= s.cfg.MaxHosts {
 		return ErrFull
 	}
-	have, more := 0, 0
+	have, more, moves := 0, 0, 1
 	if h != nil {
-		have = len(h.services)
+		have, moves = len(h.services), 0
+		if h.from.Addr() != from {
+			moves = 1 + have
+		}
 	}
 	for _, v := range u.services {
 		if v.srv && s.regs.instances[instanceKey(v.instance, v.typ)] == nil {
@@ -78,7 +81,7 @@ func (s *Server) room(h *host, u *update) error {
 		}
 	}
 	switch {
-	case have+more > maxServicesPerHost:
+	case have+more > maxServicesPerHost, moves+more > 0 && s.regs.sources[from]+moves+more > s.cfg.MaxPerSource:
 		return ErrTooMany
 	case more > 0 && len(s.regs.instances)+more > s.cfg.MaxServices:
 		return ErrFull
@@ -141,10 +144,10 @@ func (s *Server) withdraw(h *host, from netip.AddrPort, u *update, granted lease
 		if granted.key == 0 {
 			return nil
 		}
-		if len(s.regs.hosts) >= s.cfg.MaxHosts {
-			return ErrFull
+		if err := s.room(nil, from.Addr(), &update{}); err != nil {
+			return err
 		}
-		h = &host{name: u.host, key: u.key, keyExpiry: now.Add(granted.key)}
+		h = &host{name: u.host, key: u.key, from: from, keyExpiry: now.Add(granted.key)}
 		s.regs.add(h)
 	}
 	// A service that the update names may be on another host of the same key.
@@ -160,7 +163,8 @@ func (s *Server) withdraw(h *host, from netip.AddrPort, u *update, granted lease
 		s.forget(h)
 	} else {
 		s.regs.retire(h)
-		h.from, h.lease, h.keyExpiry = from, granted, now.Add(granted.key)
+		s.regs.moved(h, from)
+		h.lease, h.keyExpiry = granted, now.Add(granted.key)
 		for _, v := range h.services {
 			v.keyExpiry = h.keyExpiry
 		}

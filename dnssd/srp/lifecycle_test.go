@@ -374,6 +374,44 @@ func TestFull(t *testing.T) {
 	}
 }
 
+// One device that registers all it can leaves room to others.
+func TestGreedyDevice(t *testing.T) {
+	w := newWorld(t)
+	c := w.client()
+	send := func(i int) RCode {
+		return c.send(plain(fmt.Sprint("h", i), fmt.Sprint("s", i)))
+	}
+	i := 0
+	for ; i < 1000 && send(i) == NoError; i++ {
+	}
+	if i != defaultPerSource/2 || !errors.Is(w.lastError(), ErrTooMany) {
+		t.Errorf("%d hosts with a service each, %v", i, w.lastError())
+	}
+	if code := send(0); code != NoError {
+		t.Errorf("renewing: code %d", code)
+	}
+	if code := c.send(with(plain("x"), func(a *ask) { a.lease = 0 })); code != ServFail {
+		t.Errorf("a mere name: code %d", code)
+	}
+	// Another one's name moves over only if there is room.
+	c.from = netip.MustParseAddrPort("[fd00::2]:1")
+	if code := send(i); code != NoError {
+		t.Errorf("another address: code %d, %v", code, w.lastError())
+	}
+	c.from = peer
+	if code := send(i); code != ServFail {
+		t.Errorf("moving there: code %d", code)
+	}
+	c.must(with(plain("h0"), func(a *ask) { a.lease, a.key = 0, 0 }))
+	if code := send(i); code != NoError {
+		t.Errorf("after one was given up: code %d, %v", code, w.lastError())
+	}
+	w.pass(200 * time.Hour)
+	if n := len(w.server.regs.sources); n != 0 {
+		t.Errorf("%d sources are left", n)
+	}
+}
+
 // Ten thousand services: memory is bounded, there is nothing to do at rest, and
 // all of them renewing takes far less than 1 % of the time between renewals.
 func TestTenThousandServices(t *testing.T) {
@@ -384,6 +422,7 @@ func TestTenThousandServices(t *testing.T) {
 		for i := range n {
 			a := plain(fmt.Sprintf("host-%d", i), fmt.Sprintf("service %d", i))
 			b := c.message(a)
+			peer := netip.AddrPortFrom(netip.AddrFrom16([16]byte{0: 0xfd, 14: byte(i >> 8), 15: byte(i)}), 49153)
 			if code, _ := w.receive(peer, b); code != NoError {
 				t.Fatalf("%d: code %d, %v", i, code, w.lastError())
 			}

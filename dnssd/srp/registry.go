@@ -78,6 +78,7 @@ type registry struct {
 	hosts     map[string]*host    // by folded name
 	instances map[string]*service // by instanceKey; live and retired
 	types     map[string]*kind    // by folded type
+	sources   map[netip.Addr]int  // names that were registered from an address
 	due       dueHeap
 }
 
@@ -88,7 +89,7 @@ type kind struct {
 }
 
 func newRegistry() registry {
-	return registry{hosts: map[string]*host{}, instances: map[string]*service{}, types: map[string]*kind{}}
+	return registry{hosts: map[string]*host{}, instances: map[string]*service{}, types: map[string]*kind{}, sources: map[netip.Addr]int{}}
 }
 
 func instanceKey(instance, typ string) string {
@@ -98,6 +99,7 @@ func instanceKey(instance, typ string) string {
 // add puts in a host that is not in yet, with its services.
 func (r *registry) add(h *host) {
 	r.hosts[dnssd.Fold(h.name)] = h
+	r.source(h, 1+len(h.services))
 	h.due = h.nextDue()
 	heap.Push(&r.due, h)
 	for _, s := range h.services {
@@ -109,6 +111,7 @@ func (r *registry) add(h *host) {
 // remove takes out a host with its services.
 func (r *registry) remove(h *host) {
 	delete(r.hosts, dnssd.Fold(h.name))
+	r.source(h, -1-len(h.services))
 	heap.Remove(&r.due, h.index)
 	for _, s := range h.services {
 		r.unlist(s)
@@ -125,6 +128,7 @@ func (r *registry) addService(s *service) {
 		return cmp.Compare(instanceKey(x.Instance, x.Type), k)
 	})
 	h.services = slices.Insert(h.services, i, s)
+	r.source(h, 1)
 	r.instances[k] = s
 	r.list(s)
 }
@@ -132,8 +136,24 @@ func (r *registry) addService(s *service) {
 // removeService takes a service off its host.
 func (r *registry) removeService(s *service) {
 	r.unlist(s)
+	r.source(s.host, -1)
 	delete(r.instances, instanceKey(s.Instance, s.Type))
 	s.host.services = slices.DeleteFunc(s.host.services, func(x *service) bool { return x == s })
+}
+
+// source counts more or fewer names of where a host is registered from.
+func (r *registry) source(h *host, more int) {
+	a := h.from.Addr()
+	if r.sources[a] += more; r.sources[a] == 0 {
+		delete(r.sources, a)
+	}
+}
+
+// moved notes where a host is registered from.
+func (r *registry) moved(h *host, from netip.AddrPort) {
+	r.source(h, -1-len(h.services))
+	h.from = from
+	r.source(h, 1+len(h.services))
 }
 
 // changed notes that a host's leases have.

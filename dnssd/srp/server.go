@@ -23,6 +23,7 @@ const (
 const (
 	defaultMaxHosts    = 10_000
 	defaultMaxServices = 20_000
+	defaultPerSource   = 512
 	maxServicesPerHost = 256
 	maxAddrsPerHost    = 16
 	// maxMessage is the longest update that is looked at.
@@ -48,7 +49,10 @@ type Config struct {
 	// MaxHosts and MaxServices bound what is kept, names only included; 0 are
 	// 10 000 and 20 000.
 	MaxHosts, MaxServices int
-	Store                 Store // nil: registrations end with the Server
+	// MaxPerSource bounds hosts and services that one address registers, so that
+	// others find room; 0 is 512.
+	MaxPerSource int
+	Store        Store // nil: registrations end with the Server
 	// Notify, if not nil, is told what happens. It must not call the Server.
 	Notify func(Event)
 }
@@ -78,8 +82,8 @@ func (k EventKind) String() string {
 // Event is something that happened to a host.
 type Event struct {
 	Kind EventKind
-	// Host is the whole of an updated or renewed host. Of others it has at most
-	// the name.
+	// Host is the whole of an updated or renewed host. Of others it has the name,
+	// if that is known.
 	Host dnssd.Host
 	From netip.AddrPort // of an update
 	Err  error
@@ -137,7 +141,10 @@ func New(c Config) (*Server, error) {
 	if c.MaxServices == 0 {
 		c.MaxServices = defaultMaxServices
 	}
-	if c.MaxHosts < 0 || c.MaxServices < 0 {
+	if c.MaxPerSource == 0 {
+		c.MaxPerSource = defaultPerSource
+	}
+	if c.MaxHosts < 0 || c.MaxServices < 0 || c.MaxPerSource < 0 {
 		return nil, errors.New("srp: the numbers of hosts and services must not be negative")
 	}
 	if c.Notify == nil {
@@ -193,7 +200,7 @@ func (s *Server) Receive(from netip.AddrPort, b []byte) (reply []byte) {
 		return nil
 	}
 	if len(b) > maxMessage {
-		return s.refuse(from, h, &DecodeError{"message", maxMessage, ErrSurplus})
+		return s.refuse(from, h, "", &DecodeError{"message", maxMessage, ErrSurplus})
 	}
 	digest := sha256.Sum256(b)
 	if reply := s.repeated(from, digest); reply != nil {
@@ -224,24 +231,24 @@ func (s *Server) repeated(from netip.AddrPort, digest [sha256.Size]byte) []byte 
 
 func (s *Server) handle(from netip.AddrPort, h header, b []byte) []byte {
 	if s.cfg.Allow != nil && !s.cfg.Allow(from.Addr()) {
-		return s.refuse(from, h, ErrSource)
+		return s.refuse(from, h, "", ErrSource)
 	}
 	u, err := decodeUpdate(b, h, s.isZone)
 	if err != nil {
-		return s.refuse(from, h, err)
+		return s.refuse(from, h, "", err)
 	}
 	// Whose name it is, before the signature: a client with a new key learns
 	// that it must choose another name (RFC 9665 Section 3.3.3).
 	if err := s.conflict(u); err != nil {
-		return s.refuse(from, h, err)
+		return s.refuse(from, h, u.host, err)
 	}
 	if err := u.sig.verify(u.key, s.cfg.Clock.Now()); err != nil {
 		s.count.Signatures++
-		return s.refuse(from, h, err)
+		return s.refuse(from, h, u.host, err)
 	}
 	granted := s.cfg.Bounds.grant(u.asked)
 	if err := s.apply(from, u, granted); err != nil {
-		return s.refuse(from, h, err)
+		return s.refuse(from, h, u.host, err)
 	}
 	s.count.Updates++
 	s.schedule()
@@ -277,11 +284,12 @@ var (
 	ErrSource   = errors.New("srp: from somebody who may not register")
 	ErrConflict = errors.New("srp: the name is another key's")
 	ErrFull     = errors.New("srp: no room for more registrations")
-	ErrTooMany  = errors.New("srp: too many addresses or services on one host")
+	ErrTooMany  = errors.New("srp: too many addresses or services on one host, or names from one address")
 )
 
-// refuse counts, tells and answers what is wrong.
-func (s *Server) refuse(from netip.AddrPort, h header, err error) []byte {
+// refuse counts, tells and answers what is wrong with an update, of a host if
+// that is known.
+func (s *Server) refuse(from netip.AddrPort, h header, host string, err error) []byte {
 	code := Refuse
 	var broken *DecodeError
 	switch {
@@ -300,6 +308,6 @@ func (s *Server) refuse(from netip.AddrPort, h header, err error) []byte {
 	default:
 		s.count.Refused++
 	}
-	s.tell(Event{Kind: Refused, From: from, Err: err})
+	s.tell(Event{Kind: Refused, Host: dnssd.Host{Name: host}, From: from, Err: err})
 	return appendReply(nil, h.id, code, nil)
 }
