@@ -2,6 +2,7 @@ package dnssd_test
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -124,10 +125,10 @@ func TestLinkHostUnderNAT64(t *testing.T) {
 	w.check(w.query("old.default.service.arpa.", dns.TypeA), "NOERROR aa\nold.D. 10 A 192.168.1.9")
 }
 
-// So many questions can wait; those that come again are not counted twice, and
-// one that ends makes room.
+// So many questions of a client can wait; those that come again are not counted
+// twice, one that ends makes room, and other clients are answered meanwhile.
 func TestPendingIsBounded(t *testing.T) {
-	w := newWorld(t, func(c *dnssd.ResolverConfig) { c.MaxPending = 3 })
+	w := newWorld(t, func(c *dnssd.ResolverConfig) { c.MaxPending = 12 })
 	for i := range 3 {
 		m := w.query(fmt.Sprintf("h%d.default.service.arpa.", i), dns.TypeAAAA)
 		w.send(m)
@@ -139,14 +140,25 @@ func TestPendingIsBounded(t *testing.T) {
 	w.check(w.query("h4.default.service.arpa.", dns.TypeAAAA), "SERVFAIL")
 	w.check(w.query("www.example.", dns.TypeAAAA), "SERVFAIL")
 	w.sent = nil
-	w.pass(time.Minute)
+	got := map[netip.AddrPort]int{}
+	w.answer = func(to netip.AddrPort, b []byte) { got[to]++ }
+	for i := range 20 {
+		b, err := w.query(fmt.Sprintf("o%d.default.service.arpa.", i), dns.TypeAAAA).Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.resolver.Receive(netip.AddrPortFrom(netip.AddrFrom16([16]byte{0: 0xfd, 15: byte(i)}), 53), b)
+	}
+	if n := w.resolver.Pending(); n != 12 || len(got) != 11 {
+		t.Errorf("%d pending, %d refused", n, len(got))
+	}
 	for w.resolver.Pending() > 0 {
-		w.sent = nil
-		w.pass(time.Minute)
+		w.clock.Advance(w.clock.Deadline())
 	}
-	if k := w.resolver.Counters(); k.Repeated != 3 || k.Overload != 2 || k.Negative != 3 {
-		t.Errorf("%+v", k)
+	if k := w.resolver.Counters(); k.Repeated != 3 || k.Overload != 13 || k.Negative != 12 || len(got) != 21 || got[peer] != 3 {
+		t.Errorf("%+v, answers %v", k, got)
 	}
+	w.answer = nil
 	w.send(w.query("h5.default.service.arpa.", dns.TypeAAAA))
 	w.sent = nil
 	w.resolver.Stop()

@@ -77,11 +77,18 @@ func (q *query) wants(typ uint16) bool {
 }
 
 // hold makes the query one of those that wait, for at most d; expired is what
-// happens then. It reports false, and has answered, if too many are waiting.
+// happens then. It reports false, and has answered, if too many are waiting, of
+// all clients or of this one.
 func (q *query) hold(d time.Duration, expired func()) bool {
 	r := q.r
 	if !r.waiting[q] {
-		if len(r.waiting) >= r.cfg.MaxPending {
+		same := 0
+		for o := range r.waiting {
+			if o.key.from.Addr() == q.key.from.Addr() {
+				same++
+			}
+		}
+		if len(r.waiting) >= r.cfg.MaxPending || same >= max(r.cfg.MaxPending/clientShare, 1) {
 			r.count.Overload++
 			q.fail(dns.RcodeServerFailure)
 			return false

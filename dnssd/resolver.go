@@ -18,7 +18,9 @@ const ResolverPort = 53
 const (
 	defaultMaxPending = 64
 	defaultCacheSize  = 256
-	maxQuery          = 1232 // bytes of a query by datagram
+	// Of all queries that wait, one client has at most one in clientShare.
+	clientShare = 4
+	maxQuery    = 1232 // bytes of a query by datagram
 	// maxUDP is the longest answer by datagram: what fits the smallest IPv6
 	// packet.
 	maxUDP    = 1232
@@ -60,7 +62,8 @@ type ResolverConfig struct {
 	Update func(from netip.AddrPort, b []byte) []byte
 	// Send sends a datagram.
 	Send func(to netip.AddrPort, b []byte)
-	// MaxPending bounds the questions that wait for an answer; 0 is 64.
+	// MaxPending bounds the questions that wait for an answer; 0 is 64. A
+	// quarter of them may be one client's, and another one those of streams.
 	MaxPending int
 	// CacheSize bounds the answers kept of forwarded questions; 0 is 256,
 	// below 0 is none.

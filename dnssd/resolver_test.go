@@ -199,6 +199,7 @@ type world struct {
 	link     *link
 	up       *upstream
 	sent     [][]byte
+	answer   func(to netip.AddrPort, b []byte) // nil: into sent
 	id       uint16
 }
 
@@ -213,6 +214,10 @@ func newWorld(t testing.TB, change ...func(*dnssd.ResolverConfig)) *world {
 		Browser: w.link,
 		Forward: w.up.forward,
 		Send: func(to netip.AddrPort, b []byte) {
+			if w.answer != nil {
+				w.answer(to, b)
+				return
+			}
 			if to != peer {
 				t.Errorf("sent to %v", to)
 			}
