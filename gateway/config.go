@@ -29,6 +29,7 @@ type Config struct {
 	LogLevel string `toml:"log-level"` // debug, info, warn or error
 	Mode     string `toml:"mode"`      // ModeThread or ModeLowpan
 	Inbound  string `toml:"inbound"`   // who may talk to devices unasked: local, all or none
+	NAT64    string `toml:"nat64"`     // on or off
 
 	Lowpan LowpanConfig `toml:"lowpan"` // of ModeLowpan
 }
@@ -42,6 +43,7 @@ func Defaults() Config {
 		LogLevel: "info",
 		Mode:     ModeThread,
 		Inbound:  "local",
+		NAT64:    "on",
 		Lowpan:   defaultLowpan(),
 	}
 }

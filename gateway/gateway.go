@@ -62,6 +62,7 @@ type Gateway struct {
 
 	infra    *infrastructure // nil without infrastructure links, and in other modes
 	services *services       // likewise
+	nat64    *translation    // nil if the mesh is to have no IPv4, too
 	link     *spinel.Link
 	port     *transport.Port
 	url      radio.URL
@@ -71,7 +72,8 @@ type Gateway struct {
 	radioWhy string // of the link's present state
 	calls    chan func()
 	packets  chan []byte
-	dirty    bool // the host's interface may have to change
+	ipv4     chan []byte // from the NAT64's interface; nil without
+	dirty    bool        // the host's interface may have to change
 	sync     chan host.Config
 	hostHas  host.Config // what was last asked of the interface
 	repeats  repeats
@@ -150,6 +152,11 @@ func (g *Gateway) run(ctx context.Context) error {
 		wg.Go(func() { g.syncTUN(ctx) })
 		defer g.tun.Close() // ends readTUN
 	}
+	if g.nat64 != nil {
+		g.ipv4 = g.nat64.packets
+		wg.Go(g.nat64.read)
+		defer g.nat64.tun.Close()
+	}
 	if err := g.startNetwork(); err != nil {
 		return err
 	}
@@ -185,6 +192,11 @@ func (g *Gateway) build(now time.Time) error {
 			}
 			if err := g.buildServices(); err != nil {
 				return err
+			}
+			if g.tun != nil && g.cfg.NAT64 == "on" {
+				if err := g.buildNAT64(); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -280,6 +292,9 @@ func (g *Gateway) loop(ctx context.Context) {
 		case p := <-g.packets:
 			g.stack.Advance(time.Now())
 			_ = g.stack.FromHost(p) // counted there
+		case p := <-g.ipv4:
+			g.stack.Advance(time.Now())
+			g.nat64.fromIPv4(p)
 		case f := <-g.calls:
 			g.stack.Advance(time.Now())
 			f()

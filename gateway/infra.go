@@ -61,7 +61,8 @@ func (g *Gateway) buildInfra() error {
 		return fmt.Errorf("gateway: kernel settings: %w", err)
 	}
 	i.follower, err = infra.New(infra.Options{
-		Names: g.cfg.infraNames(), Avoid: []string{g.cfg.TUN}, Sysctl: i.settings, Log: g.log,
+		Names: g.cfg.infraNames(), Avoid: []string{g.cfg.TUN, nat64Name}, Sysctl: i.settings, Log: g.log,
+		NAT64:   g.cfg.NAT64 == "on",
 		Changed: func(l []infra.Link) { g.deliver(func() { i.changed(l) }) },
 		Receive: func(link string, in ndp.In) {
 			g.deliver(func() { _ = i.manager.Receive(link, in) }) // what is dropped is counted there
@@ -122,6 +123,9 @@ func (i *infrastructure) update() {
 	}
 	i.manager.SetMesh(mesh)
 	i.filter()
+	if i.g.nat64 != nil {
+		i.g.nat64.update(i.manager.Status())
+	}
 }
 
 // changed takes the state of all links.
@@ -166,6 +170,9 @@ func (i *infrastructure) publish(p border.Publication) {
 	}
 	i.published = p
 	i.g.node.RegisterLocalData()
+	if p.NAT64.Prefix.IsValid() {
+		i.g.log.Info("the mesh reaches IPv4", "id", "NAT64", "prefix", p.NAT64.Prefix, "here", p.Translate.IsValid())
+	}
 	i.g.dirty = true
 }
 
@@ -201,6 +208,9 @@ func (i *infrastructure) filter() {
 	}
 	n := i.g.node
 	p := firewall.Policy{Mesh: i.g.cfg.TUN, Inbound: i.g.cfg.inbound()}
+	if i.g.nat64 != nil {
+		p.NAT64 = i.g.nat64.masquerade()
+	}
 	for _, x := range n.MLE().NetData().Prefixes {
 		if n.OnMesh(x.Prefix) {
 			p.Prefixes = append(p.Prefixes, x.Prefix)
@@ -210,7 +220,7 @@ func (i *infrastructure) filter() {
 		p.Private = append(p.Private, ml)
 	}
 	p.OtherRouters = len(i.manager.Status().Peers) > 0
-	if p.Inbound == i.policy.Inbound && p.OtherRouters == i.policy.OtherRouters && fmt.Sprint(p.Prefixes, p.Private) == fmt.Sprint(i.policy.Prefixes, i.policy.Private) {
+	if i.policy.Mesh != "" && p.Inbound == i.policy.Inbound && p.OtherRouters == i.policy.OtherRouters && fmt.Sprint(p.Prefixes, p.Private) == fmt.Sprint(i.policy.Prefixes, i.policy.Private) {
 		return
 	}
 	if err := i.table.Apply(p); err != nil {
@@ -261,6 +271,7 @@ func (i *infrastructure) prohibited(packet []byte) bool {
 
 // start begins the work.
 func (i *infrastructure) start() {
+	i.manager.SetNAT64(border.NAT64{Enabled: i.g.nat64 != nil})
 	i.manager.SetEnabled(true)
 	i.update()
 }

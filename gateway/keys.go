@@ -71,6 +71,11 @@ var Keys = []Key{{
 	Usage: "from where devices may be talked to unasked: local, all or none",
 	field: func(c *Config) *string { return &c.Inbound },
 	check: checkInbound,
+}, {
+	Name:  "nat64",
+	Usage: "let the mesh reach IPv4 hosts, if nobody else does: on or off",
+	field: func(c *Config) *string { return &c.NAT64 },
+	check: checkSwitch,
 }}
 
 func checkRadio(v string) error {

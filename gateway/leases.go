@@ -51,7 +51,7 @@ func (g *Gateway) duid(nw wpan.Network) ([]byte, error) {
 	if err == nil {
 		return b, nil
 	}
-	if !isAbsent(err) {
+	if !isAbsent(err) && !isDamaged(err) {
 		return nil, err
 	}
 	// Of the network's prefix, which is as unique as a link-layer address and

@@ -48,13 +48,11 @@ type lowpanStore struct{ nodeStore }
 
 // Load implements wpan.Store.
 func (s lowpanStore) Load(name string) (value []byte, lost int, ok bool) {
-	if value, lost, ok = s.nodeStore.Load(name); ok {
-		return value, lost, true
+	value, lost, ok = s.nodeStore.Load(name)
+	if _, err := s.g.store.Load(name); !ok && !isAbsent(err) {
+		lost = 1
 	}
-	if _, err := s.g.store.Load(name); err != nil && !isAbsent(err) {
-		return nil, 1, false
-	}
-	return nil, 0, false
+	return value, lost, ok
 }
 
 // DoLowpan runs f in the goroutine that owns the network and waits for it; the
@@ -204,7 +202,11 @@ func (l *Lowpan) station(s pana.Info) string {
 
 // event logs what the node says, each kind at a bounded rate.
 func (l *Lowpan) event(e wpan.Event) {
-	if l.Node != nil && !l.g.repeats.pass(e.ID, l.Node.Clock().Now()) {
+	now := time.Now()
+	if l.Node != nil { // it is being made otherwise
+		now = l.Node.Clock().Now()
+	}
+	if !l.g.repeats.pass(e.ID, now) {
 		return
 	}
 	attrs := []slog.Attr{slog.String("id", e.ID)}
@@ -310,7 +312,7 @@ func (l *Lowpan) rotate() {
 	}
 }
 
-const rotateAgain = time.Minute
+const rotateAgain = 2 * time.Second
 
 // hostConfig is what the host's interface should have.
 func (l *Lowpan) hostConfig() host.Config {
@@ -346,5 +348,7 @@ func (l *Lowpan) stop() {
 	}
 }
 
-func isAbsent(err error) bool  { return errors.Is(err, fs.ErrNotExist) }
 func isDamaged(err error) bool { return errors.Is(err, store.ErrDamaged) }
+
+// isAbsent reports a value that there never was: a damaged one is none.
+func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) && !isDamaged(err) }

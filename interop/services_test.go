@@ -153,3 +153,48 @@ func TestServices(t *testing.T) {
 		}
 	}
 }
+
+// A device of OpenThread's reaches an IPv4 host on the LAN by the NAT64: by
+// address, and by a name that the host's resolver knows.
+func TestNAT64(t *testing.T) {
+	rcp := otProgram(t, "ot-rcp")
+	ns := newRCPNetns(t)
+	ns.env = []string{nextOffset()}
+	l := newLAN(t, ns)
+	g := startGateway(t, ns, "spinel+hdlc+forkpty://"+rcp+"?forkpty-arg=1", "--infra", l.gate)
+	g.form()
+	c, eui64 := ns.joiner("ot-cli-ftd", 2)
+	if _, _, err := g.join(c, eui64, pskd); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(300 * time.Millisecond) {
+		if strings.Contains(strings.Join(c.ask("netdata show"), " "), "/96 sn") {
+			break
+		} else if time.Now().After(end) {
+			t.Fatalf("no NAT64 prefix in the network data: %q", c.ask("netdata show"))
+		}
+	}
+	time.Sleep(2 * time.Second) // for an address of the new prefix
+	for _, size := range []int{16, 500, 1200} {
+		out, err := c.try(fmt.Sprintf("ping 192.0.2.2 %d 5 0.5 64 3", size), 30*time.Second)
+		text := strings.Join(out, "\n")
+		if err != nil || strings.Count(text, "bytes from") < 4 {
+			t.Errorf("ping 192.0.2.2 with %d bytes: %v\n%s", size, err, text)
+		}
+	}
+	echo := l.host.command("python3", "-c", `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("192.0.2.2", 7777))
+while True:
+    b, a = s.recvfrom(2000)
+    s.sendto(b, a)
+`)
+	l.host.start(echo)
+	time.Sleep(500 * time.Millisecond)
+	c.ask("udp open")
+	c.ask("udp bind :: 4321")
+	c.ask("udp send 192.0.2.2 7777 -s 700")
+	if _, err := c.wait(10*time.Second, "700 bytes from"); err != nil {
+		t.Errorf("no UDP echo over the NAT64: %v", err)
+	}
+}
