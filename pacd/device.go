@@ -152,7 +152,7 @@ type state struct{ *store.Store }
 func (s state) Load(name string) ([]byte, int, bool) {
 	b, err := s.Store.Load(name)
 	lost := s.Lost(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && (errors.Is(err, store.ErrDamaged) || !errors.Is(err, fs.ErrNotExist)) {
 		lost = max(lost, 1) // it was there, and cannot be read
 	}
 	return b, lost, err == nil
