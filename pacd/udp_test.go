@@ -41,8 +41,21 @@ func (a *agent) seen(k pana.EventKind) (n int) {
 	return n
 }
 
-// serve runs an agent until the test ends.
+// serve runs an agent that knows rightKey until the test ends.
 func serve(t *testing.T, profile pana.Profile) *agent {
+	t.Helper()
+	p, err := enrol.ParsePSK(rightKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := psk.NewKey(p.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveMethods(t, profile, &psk.Server{ID: "agent", Rand: rand.Reader, Lookup: func(string) *psk.Key { return key }})
+}
+
+func serveMethods(t *testing.T, profile pana.Profile, methods ...eap.ServerMethodFactory) *agent {
 	t.Helper()
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv6loopback})
 	if err != nil {
@@ -52,20 +65,11 @@ func serve(t *testing.T, profile pana.Profile) *agent {
 		t.Fatal(err)
 	}
 	a := &agent{at: conn.LocalAddr().(*net.UDPAddr).AddrPort()}
-	p, err := enrol.ParsePSK(rightKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := psk.NewKey(p.Reveal())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &psk.Server{ID: "agent", Rand: rand.Reader, Lookup: func(string) *psk.Key { return key }}
 	var clock alarm.Clock
 	clock.Set(time.Now())
 	paa, err := pana.NewPAA(pana.PAAConfig{
 		Clock: &clock, Random: rand.Reader, Profile: profile, AllowRouted: true,
-		Backend: &eap.Local{Rand: rand.Reader, Methods: func(string, eap.Port) []eap.ServerMethodFactory { return []eap.ServerMethodFactory{server} }},
+		Backend: &eap.Local{Rand: rand.Reader, Methods: func(string, eap.Port) []eap.ServerMethodFactory { return methods }},
 		Send:    func(to netip.AddrPort, b []byte) { _, _ = conn.WriteToUDPAddrPort(b, to) },
 		Event: func(e pana.Event) {
 			a.mu.Lock()
