@@ -24,6 +24,8 @@
 //     state TRANS, unless it is a reset. After a restart of the translator, a
 //     host is mapped to the same address and port as before where they are
 //     free, and its connections go on. RFC 6146 Section 3.5.2.2 drops it.
+//   - A reset ends a connection that one side has closed as it does an open one,
+//     and a SYN from the mesh begins anew what both have closed.
 //   - A SYN from the IPv4 side that no mapping awaits is dropped at once
 //     instead of being kept for six seconds.
 //   - Extensions of ICMP errors (RFC 4884) are cut off.

@@ -135,6 +135,10 @@ func TestTCPStates(t *testing.T) {
 		"refused": {
 			{"6 S", "v6 init"}, {"4 RA", "v6 init"}, {"wait 4m", "gone"},
 		},
+		"open, close, open": {
+			{"6 S", "v6 init"}, {"4 SA", "established"}, {"6 FA", "v6 fin"}, {"4 FA", "both fin"}, {"4 S", "both fin"},
+			{"6 S", "v6 init"}, {"4 SA", "established"}, {"wait 1h", "established"},
+		},
 		"reset": {
 			{"6 S", "v6 init"}, {"4 SA", "established"}, {"4 R", "trans"}, {"4 R", "trans"}, {"wait 4m", "gone"},
 		},

@@ -94,8 +94,12 @@ func step(s State, flags uint8, fromMesh bool) (State, bool) {
 			return s, false
 		}
 		return Established, true
+	case BothFin:
+		if syn && fromMesh {
+			return V6Init, true // a host that is in a hurry to use its port again
+		}
 	}
-	return s, false // BothFin only waits for its end
+	return s, false // BothFin else only waits for its end
 }
 
 // classOf is the timeout of a state.
