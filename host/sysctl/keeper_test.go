@@ -3,6 +3,7 @@ package sysctl
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -176,9 +178,14 @@ func TestForward(t *testing.T) {
 	ip(t, "link", "set", "g0", "up")
 	ip(t, "link", "set", "g1", "up")
 	must(t, put(Conf("h0", "forwarding"), "1"))
-	// The kernel takes proto ra at its word only with RTF_ADDRCONF, which it
-	// sets for it.
-	ip(t, "-6", "route", "add", "default", "via", "fe80::1", "dev", "g0", "proto", "ra", "expires", "1000")
+	must(t, put(Conf("g0", "accept_ra_from_local"), "1"))
+	for i := 0; !strings.Contains(ip(t, "-6", "route", "show", "default"), "dev g0"); i++ {
+		if i > 300 {
+			t.Fatal("g0 takes no router advertisements")
+		}
+		advertise("g1")
+		time.Sleep(10 * time.Millisecond)
+	}
 	before := map[string]string{
 		forwardAll: "0", Conf("default", "forwarding"): "0", Conf("f0", "forwarding"): "0", Conf("g0", "forwarding"): "0",
 		Conf("h0", "forwarding"): "1", Conf("f0", "accept_ra"): "1", Conf("g0", "accept_ra"): "1",
@@ -214,6 +221,23 @@ func TestForward(t *testing.T) {
 	must(t, k.Close())
 	want(t, map[string]string{forwardAll: "1", Conf("f0", "forwarding"): "1"})
 	must(t, put(forwardAll, "0"))
+}
+
+// advertise sends a router advertisement from an interface, if that has an
+// address to do it from.
+func advertise(iface string) {
+	conn, err := net.ListenPacket("ip6:ipv6-icmp", "::")
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	raw, err := conn.(*net.IPConn).SyscallConn()
+	if err != nil {
+		return
+	}
+	raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, 255) })
+	ra := []byte{134, 0, 0, 0, 64, 0, 0x07, 0x08, 0, 0, 0, 0, 0, 0, 0, 0} // lifetime 1800 s
+	conn.WriteTo(ra, &net.IPAddr{IP: net.ParseIP("ff02::1"), Zone: iface})
 }
 
 // Where nothing can be written, what is right already is enough.
