@@ -36,10 +36,7 @@ func aaaa(host, addr string, ttl time.Duration) Record {
 }
 
 // log collects events in the form of a line each.
-type log struct {
-	n     *network
-	lines []string
-}
+type log struct{ lines []string }
 
 func (l *log) add(ev Event) {
 	s := fmt.Sprintf("%v %s", ev.Kind, ev.Service.Instance)

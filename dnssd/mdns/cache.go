@@ -57,8 +57,8 @@ type cached struct {
 	in      *list.List
 	elem    *list.Element
 
-	unanswered   int // questions of others
-	doubts       int // questions of ours that are left before it goes for that
+	unanswered   int       // questions of others
+	doubts       int       // questions of ours that are left before it goes for that
 	unansweredAt time.Time // the last of them
 }
 

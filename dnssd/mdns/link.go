@@ -28,6 +28,8 @@ type link struct {
 	heard     linkCache
 	questions map[topicKey]*question
 	asking    []*question // in the order of their start
+	askAt     time.Time   // when the next one is due; zero: never
+	askDirty  bool        // that may be earlier
 	askTimer  *alarm.Timer
 
 	status LinkStatus

@@ -54,6 +54,7 @@ type batch struct {
 	link   *link
 	claims []*claim
 	step   int
+	update bool // of one live name, whose records have changed
 	timer  *alarm.Timer
 }
 
@@ -120,7 +121,7 @@ func (b *batch) next() {
 	}
 	var rs []*rr
 	for _, c := range b.claims {
-		if b.step == probes+1 {
+		if b.step == probes+1 && !b.update {
 			c.established(l)
 		}
 		rs = append(rs, c.announced(l)...)
@@ -155,10 +156,13 @@ func (c *claim) announced(l *link) (rs []*rr) {
 }
 
 // announce says twice what is new of a live name: the records that came, and
-// what is left of the sets that lost some.
+// what is left of the sets that lost some. A name that was announced within a
+// second has to wait (RFC 6762 Section 8.4 with Section 6).
 func (l *link) announce(c *claim, news, lost []*rr) {
-	if c.at(l).batch != nil {
-		return // it is being announced
+	p := c.at(l)
+	if p.batch != nil && p.batch.update {
+		p.batch.step = probes // twice more
+		return
 	}
 	var rs []*rr
 	for _, r := range c.records {
@@ -175,9 +179,12 @@ func (l *link) announce(c *claim, news, lost []*rr) {
 	if len(rs) == 0 {
 		return
 	}
-	l.send(rs, true)
-	b := &batch{link: l, claims: []*claim{c}, step: probes + 1}
-	c.at(l).batch = b
+	b := &batch{link: l, claims: []*claim{c}, step: probes, update: true}
+	if p.batch == nil { // else it has just been announced for the first time
+		l.send(rs, true)
+		b.step++
+	}
+	p.batch = b
 	b.timer = l.m.timer(b.next)
 	b.timer.Start(announceGap)
 }

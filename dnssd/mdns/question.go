@@ -40,6 +40,7 @@ type question struct {
 	key    topicKey
 	due    time.Time
 	asked  time.Time // by us
+	gone   bool
 	period time.Duration // after the next time; 0 before the first
 }
 
@@ -75,7 +76,7 @@ func (m *Machine) unsubscribe(s *sub) {
 	for _, l := range m.links {
 		if q := l.questions[s.key]; q != nil {
 			delete(l.questions, s.key)
-			l.asking = slices.DeleteFunc(l.asking, func(o *question) bool { return o == q })
+			q.gone, l.askDirty = true, true
 		}
 		for _, e := range l.said(s.key.name, s.key.typ) {
 			m.cache.place(e)
@@ -113,7 +114,7 @@ func (m *Machine) changed(l *link, name string, typ uint16) {
 	}
 	// A unique set that is lost is asked for anew; a shared one on schedule.
 	if q := l.questions[k]; q != nil && unshared(typ) && !l.settled(k) && q.period > firstPeriod {
-		q.period, q.due = 0, m.now()
+		q.period, q.due, l.askDirty = 0, m.now(), true
 	}
 	for _, s := range t.subs {
 		s.f(l)
@@ -149,13 +150,14 @@ func (l *link) ask(t *topic) {
 	q := &question{topic: t, key: k, due: l.m.now().Add(l.m.random(askMin, askMax))}
 	l.questions[k] = q
 	l.asking = append(l.asking, q)
+	l.askDirty = true
 }
 
 // askSoon has a question asked within d if somebody wants its answer.
 func (l *link) askSoon(k topicKey, d time.Duration) {
 	if q := l.questions[k]; q != nil {
 		if at := l.m.now().Add(d); at.Before(q.due) {
-			q.due = at
+			q.due, l.askDirty = at, true
 		}
 		q.period = max(q.period, firstPeriod)
 	}
@@ -173,6 +175,11 @@ func (l *link) askDue() {
 		return
 	}
 	now := l.m.now()
+	if !l.askDirty && (l.askAt.IsZero() || now.Before(l.askAt)) {
+		return
+	}
+	l.askDirty = false
+	l.asking = slices.DeleteFunc(l.asking, func(q *question) bool { return q.gone })
 	until := now
 	if slices.ContainsFunc(l.asking, func(q *question) bool { return !q.due.After(now) }) {
 		until = now.Add(askMax) // they go into one packet
@@ -195,7 +202,7 @@ func (l *link) askDue() {
 			next = q.due
 		}
 	}
-	if next.IsZero() {
+	if l.askAt = next; next.IsZero() {
 		l.askTimer.Stop()
 	} else {
 		l.askTimer.StartAt(next)

@@ -138,7 +138,6 @@ func TestKnownAnswers(t *testing.T) {
 	first := query(asks("_hap._udp.local.", TypePTR), asks("sensor-7.local.", TypeAAAA))
 	first.Truncated = true
 	second := Message{Answers: known(time.Hour).Answers}
-	at := n.clock.Now().Sub(start)
 	n.hear(a, first)
 	n.run(100 * time.Millisecond)
 	n.inject(a, 1, "[fe80::98]:5353", true, second) // somebody else's
@@ -146,7 +145,7 @@ func TestKnownAnswers(t *testing.T) {
 	n.run(5 * time.Second)
 	n.expect("a: !" + lampAAAA + "; add !" + lampNSEC)
 	// Without it, the answers come after 400 to 500 ms, and the delay.
-	at = n.clock.Now().Sub(start)
+	at := n.clock.Now().Sub(start)
 	n.hear(a, first)
 	n.run(5 * time.Second)
 	ps := n.take()
@@ -280,6 +279,19 @@ func TestUpdate(t *testing.T) {
 	a.publish("lamp", h, Options{})
 	n.run(10 * time.Second)
 	n.expect("") // nothing is new
+
+	// Changes faster than once a second are not all said.
+	n.take()
+	for i := range 40 {
+		h.Services[0].TXT = fmt.Appendf(nil, "\x04a=%02d", i)
+		a.publish("lamp", h, Options{})
+		n.run(100 * time.Millisecond)
+	}
+	n.run(10 * time.Second)
+	ps := n.take()
+	if len(ps) != 6 || !strings.Contains(ps[4].String(), "a=39") || !strings.Contains(ps[5].String(), "a=39") {
+		t.Errorf("sent:\n%s", lines(ps))
+	}
 
 	h.Services[0].Subtypes = nil
 	h.Addrs = append(h.Addrs, netip.MustParseAddr("2001:db8::7"))

@@ -25,6 +25,7 @@ type network struct {
 	nodes []*node
 	sent  []packet
 	quiet bool // do not keep what is sent
+	count int  // of what was sent
 }
 
 // node is a machine whose interface n is on link n.
@@ -82,6 +83,7 @@ func (nd *node) addr(link int) netip.Addr {
 
 func (n *network) send(from *node, iface int, to netip.AddrPort, b []byte) {
 	b = slices.Clone(b)
+	n.count++
 	if !n.quiet {
 		n.sent = append(n.sent, packet{n.clock.Now().Sub(start), from.name, iface, to, b})
 	}

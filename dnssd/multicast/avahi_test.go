@@ -31,6 +31,7 @@ func namespaces(t *testing.T, programs ...string) (peer string, outside bool) {
 	if peer := os.Getenv(inNetns); peer != "" {
 		return peer, false
 	}
+	t.Parallel() // they mostly wait
 	for _, p := range append(programs, "ip", "unshare") {
 		if _, err := exec.LookPath(p); err != nil {
 			t.Skipf("no %s here", p)
@@ -39,7 +40,7 @@ func namespaces(t *testing.T, programs ...string) (peer string, outside bool) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root, for network namespaces")
 	}
-	ours := fmt.Sprintf("gw-mdns-%d", os.Getpid())
+	ours := fmt.Sprintf("gw-%s-%d", t.Name(), os.Getpid())
 	peer = ours + "-peer"
 	ip := func(args ...string) {
 		t.Helper()
