@@ -11,8 +11,12 @@ import (
 	"gatewayd/ndp"
 )
 
-// saveDelay gathers changes of the registrations before they are stored.
-const saveDelay = 10 * time.Second
+// Changes of the registrations are stored soon, but in a storm of them not all
+// the time: what a power cut takes, its nodes register again within minutes.
+const (
+	saveDelay  = 500 * time.Millisecond
+	savePeriod = 10 * time.Second
+)
 
 // beginDiscovery starts neighbour discovery in the node's role.
 func (n *Node) beginDiscovery() {
@@ -148,7 +152,7 @@ func (n *Node) discovery(h ipv6.Header, m ipv6.ICMP, info Link) {
 // registered follows the addresses of neighbours.
 func (n *Node) registered(r ndp.Registration, present bool) {
 	if n.border != nil {
-		n.saving.StartEarlier(saveDelay)
+		n.saving.StartEarlier(max(saveDelay, n.saved.Add(savePeriod).Sub(n.clock.Now())))
 	}
 	if r.Neighbor() && !r.Addr.IsLinkLocalUnicast() {
 		n.routing.neighbour(r, present)
@@ -180,6 +184,7 @@ func (n *Node) saveRegistrations() {
 	if n.border == nil {
 		return
 	}
+	n.saved = n.clock.Now()
 	b, err := json.Marshal(n.border.Snapshot())
 	if err == nil {
 		err = n.cfg.Store.Save(storeND, b)

@@ -140,6 +140,7 @@ type Node struct {
 	routing routing
 	auth    authentication
 	saving  *alarm.Timer // of registrations
+	saved   time.Time    // when they were last
 
 	Counters Counters
 }

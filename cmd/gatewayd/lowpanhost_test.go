@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -18,12 +19,21 @@ import (
 	"gatewayd/wpan"
 )
 
-// insideNamespace tells the test binary that it is the one in a namespace.
-const insideNamespace = "GATEWAYD_TEST_LOWPAN_NAMESPACE"
+// insideNamespace tells the test binary that it is the one in a namespace, and
+// gatewayArgs that it is a gateway with these arguments.
+const (
+	insideNamespace = "GATEWAYD_TEST_LOWPAN_NAMESPACE"
+	gatewayArgs     = "GATEWAYD_TEST_LOWPAN_ARGS"
+)
 
 // The kernel pings a device of a plain network, and the device the kernel; also
-// after a restart of the gateway.
+// after the gateway was killed.
 func TestLowpanHost(t *testing.T) {
+	if words := strings.Fields(os.Getenv(gatewayArgs)); len(words) > 0 {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		defer stop()
+		os.Exit(execute(ctx, words, streams{nil, os.Stdout, os.Stderr}))
+	}
 	if os.Getenv(insideNamespace) != "" {
 		inNamespace(t)
 		return
@@ -60,8 +70,33 @@ func inNamespace(t *testing.T) {
 		}
 	}
 	d := newDaemon(t)
-	flags := append(d.plainConfig(""), "--tun", "wpan0")
-	d.start(flags...)
+	// A process of its own, for it will be killed.
+	start := func() *exec.Cmd {
+		t.Helper()
+		args := append([]string{"run", "--radio", "sim:1", "--tun", "wpan0", "--data-dir", filepath.Join(d.dir, "data"), "--socket", d.socket}, d.plainConfig("")...)
+		cmd := exec.Command("/proc/self/exe", "-test.run=^TestLowpanHost$")
+		cmd.Env = append(os.Environ(), gatewayArgs+"="+strings.Join(args, " "))
+		cmd.Stdout, cmd.Stderr = &d.log, &d.log
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			if r := runCmd(t, "", "--socket", d.socket, "status"); r.code == exitOK {
+				return cmd
+			}
+			if time.Now().After(end) {
+				t.Fatalf("the gateway does not start:\n%s", d.log.String())
+			}
+		}
+	}
+	process := start()
+	defer func() {
+		_ = process.Process.Signal(os.Interrupt)
+		if err := process.Wait(); err != nil {
+			t.Errorf("%v\n%s", err, d.log.String())
+		}
+	}()
 	s := d.wait("an address", func(s *api.Status) bool { return len(s.Addresses) > 1 })
 	if r := runCmd(t, testPSK, "--socket", d.socket, "credential", "add", "pump-7"); r.code != exitOK {
 		t.Fatalf("%+v", r)
@@ -114,18 +149,22 @@ func inNamespace(t *testing.T) {
 	if out, err := exec.Command("ip", "-6", "addr", "show", "dev", "wpan0").CombinedOutput(); err != nil || !strings.Contains(string(out), gateway.String()+"/") {
 		t.Errorf("%v %s", err, out)
 	}
-	d.stop()
+	time.Sleep(time.Second) // registrations are stored soon, not at once
+	// Killed, it begins where it was: the device notices nothing.
+	if err := process.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = process.Wait() // says that it was killed
 	if exec.Command("ip", "link", "show", "wpan0").Run() == nil {
 		t.Error("the interface is left behind")
 	}
-	if err := os.Remove(filepath.Join(d.dir, "notify")); err != nil {
-		t.Fatal(err)
-	}
-	d.start(flags...)
+	process = start()
 	if s := d.wait("the address", func(s *api.Status) bool { return len(s.Addresses) > 1 }); s.Addresses[len(s.Addresses)-1] != gateway.String() {
 		t.Errorf("%v became %v", gateway, s.Addresses)
 	}
-	d.wait("the device", func(s *api.Status) bool { return s.Lowpan.Sessions == 1 && s.Lowpan.Registered > 0 })
-	time.Sleep(time.Second)
+	if s := d.status(); s.Lowpan.Registered == 0 || s.Lowpan.Sessions != 0 {
+		t.Errorf("%+v", s.Lowpan)
+	}
+	time.Sleep(500 * time.Millisecond)
 	ping()
 }
