@@ -77,8 +77,8 @@ type Limits struct {
 	PerSource int
 	// FragmentBytes is the memory of all of those, default 256 KiB.
 	FragmentBytes int
-	// ErrorRate is how many ICMP errors the translator sends in a second on its own
-	// account, default 50.
+	// ErrorRate is how many ICMP errors the translator sends to each side in a
+	// second on its own account, default 50.
 	ErrorRate int
 }
 

@@ -265,7 +265,11 @@ func TestErrorRate(t *testing.T) {
 	flood(1)
 	b.wait(time.Hour)
 	flood(10)
-	if c := b.Counters(); c.ErrorsSent != 23 || c.ErrorsSuppressed != 5*1000-23 {
+	// The other side has its own.
+	if e := b.refused4(udp4(server, netip.MustParseAddr("192.168.255.1"), 53, 777, nil), NoMapping); e == nil {
+		t.Error("nothing is said to the other side")
+	}
+	if c := b.Counters(); c.ErrorsSent != 24 || c.ErrorsSuppressed != 5*1000-23 {
 		t.Errorf("%d sent, %d not", c.ErrorsSent, c.ErrorsSuppressed)
 	}
 }
@@ -336,6 +340,12 @@ func TestMalformed(t *testing.T) {
 	b.refused6(udp6(device, under(server), 5000, 0, nil), Malformed)
 	b.refused6(change(tcp6(device, under(server), 1, 2, flagSYN, nil), 52, 4<<4), Malformed)
 	b.refused6(change(tcp6(device, under(server), 1, 2, flagSYN, nil), 52, 6<<4), Malformed)
+	// Nor are they in what an error quotes.
+	late := bytes.Clone(good6)
+	late[7] = 1
+	if e := b.refused6(append(bytes.Clone(late), 0, 0, 0), Expired); !bytes.Equal(e[48:], late) {
+		t.Errorf("quotes %x", e[48:])
+	}
 	// Bytes that a link added behind a packet are not of it.
 	if p := b.in(append(bytes.Clone(good4), 0, 0, 0, 0)); len(p) != 49 {
 		t.Errorf("%d bytes", len(p))

@@ -133,6 +133,7 @@ func seal(t *testing.T, p []byte) []byte {
 		}
 	}
 	at := map[byte]int{1: 2, 6: 16, 17: 6, 58: 2}[proto]
+	copy(b[at:], []byte{0, 0})
 	c := checksum(pseudo(p, proto, len(b)), b)
 	if proto == 1 {
 		c = checksum(b)

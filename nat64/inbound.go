@@ -31,7 +31,7 @@ func (t *Translator) fromIPv4(b []byte, hairpin bool) Reason {
 	}
 	p := packet4{header4: h, payload: payload}
 	if p.offset == 0 {
-		p.invoking = b
+		p.invoking = b[:headerLen4+len(payload)]
 	}
 	if p.ttl <= 1 {
 		t.refuse4(&p, icmp4TimeExceeded, 0, 0)

@@ -45,26 +45,37 @@ type world struct {
 	out   *pcapgo.Writer
 }
 
-func newWorld(t *testing.T) *world {
+// need skips a test that cannot run here.
+func need(t *testing.T, programs ...string) {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED: needs root, for network namespaces")
 	}
-	for _, need := range []string{"ip", "ping"} {
-		if _, err := exec.LookPath(need); err != nil {
-			t.Skipf("SKIPPED: no program %s (iproute2, iputils-ping)", need)
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("SKIPPED: no program %s", p)
 		}
 	}
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		t.Skipf("SKIPPED: no TUN devices here: %v", err)
 	}
-	w := &world{t: t}
-	for name, ns := range map[string]*string{"mesh": &w.mesh, "router": &w.router, "server": &w.server} {
-		*ns = fmt.Sprintf("gw-nat64-%d-%s", os.Getpid(), name)
-		if out, err := exec.Command("ip", "netns", "add", *ns).CombinedOutput(); err != nil {
-			t.Skipf("SKIPPED: no network namespaces: %v: %s", err, out)
-		}
-		t.Cleanup(func() { exec.Command("ip", "netns", "del", *ns).Run() })
+}
+
+// namespace makes one, and returns its name.
+func (w *world) namespace(name string) string {
+	w.t.Helper()
+	ns := fmt.Sprintf("gw-nat64-%d-%s", os.Getpid(), name)
+	if out, err := exec.Command("ip", "netns", "add", ns).CombinedOutput(); err != nil {
+		w.t.Skipf("SKIPPED: no network namespaces: %v: %s", err, out)
 	}
+	w.t.Cleanup(func() { exec.Command("ip", "netns", "del", ns).Run() })
+	return ns
+}
+
+func newWorld(t *testing.T) *world {
+	need(t, "ip", "ping")
+	w := &world{t: t}
+	w.mesh, w.router, w.server = w.namespace("mesh"), w.namespace("router"), w.namespace("server")
 	t.Cleanup(w.done.Wait) // when what follows is closed
 	w.tuns[0] = w.tun(w.mesh, "mesh0")
 	w.tuns[1] = w.tun(w.router, "nat64")

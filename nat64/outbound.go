@@ -34,7 +34,7 @@ func (t *Translator) fromMesh(b []byte) Reason {
 		return IllegalDestination
 	}
 	if p.frag.Offset == 0 {
-		p.invoking = b
+		p.invoking = b[:ipv6.HeaderLen+int(binary.BigEndian.Uint16(b[4:]))]
 	}
 	switch {
 	case r == Options:

@@ -34,9 +34,10 @@ func (l *limiter) take(now time.Time) bool {
 	return true
 }
 
-// mayTell counts an error and reports whether it may be sent.
-func (t *Translator) mayTell() bool {
-	if !t.limiter.take(t.cfg.Clock.Now()) {
+// mayTell counts an error and reports whether it may be sent. Each side has its
+// own limiter, so that a flood from one does not silence what the other is told.
+func (t *Translator) mayTell(l *limiter) bool {
+	if !l.take(t.cfg.Clock.Now()) {
 		t.counters.ErrorsSuppressed++
 		return false
 	}
@@ -52,7 +53,7 @@ func (t *Translator) refuse6(p *packet6, typ, code uint8, param uint32) {
 	// No error about an error, nor about what cannot be told from one (RFC 4443
 	// Section 2.4 (e)).
 	proto, at, err := ipv6.Transport(p.invoking)
-	if err != nil || proto == ipv6.ProtoICMPv6 && (at >= len(p.invoking) || p.invoking[at] < 128) || !t.mayTell() {
+	if err != nil || proto == ipv6.ProtoICMPv6 && (at >= len(p.invoking) || p.invoking[at] < 128) || !t.mayTell(&t.limit6) {
 		return
 	}
 	quote := p.invoking[:min(len(p.invoking), ipv6.MinMTU-ipv6.HeaderLen-icmpHeaderLen)]
@@ -76,7 +77,7 @@ func (t *Translator) refuse4(p *packet4, typ, code uint8, param uint32) {
 			return // RFC 1812 Section 4.3.2.7
 		}
 	}
-	if !t.mayTell() {
+	if !t.mayTell(&t.limit4) {
 		return
 	}
 	quote := p.invoking[:min(len(p.invoking), maxError4-headerLen4-icmpHeaderLen)]

@@ -17,9 +17,10 @@ type Translator struct {
 	joiner   joiner
 	timer    *alarm.Timer
 	timeouts [numClasses]time.Duration
-	limiter  limiter
 	lastID   uint16 // IPv4 identification
 	counters Counters
+
+	limit6, limit4 limiter // of errors for either side
 
 	// Packets being made. Each is in use until what it holds has been taken, and a
 	// packet between two hosts of the mesh is in both out4 and out6.
@@ -48,7 +49,8 @@ func New(cfg Config) (*Translator, error) {
 	t.timeouts[classICMP] = cfg.Timeouts.ICMP
 	t.timeouts[classTransitory] = cfg.Timeouts.TCPTransitory
 	t.timeouts[classEstablished] = cfg.Timeouts.TCPEstablished
-	t.limiter = limiter{rate: cfg.Limits.ErrorRate, at: cfg.Clock.Now(), tokens: cfg.Limits.ErrorRate}
+	t.limit6 = limiter{rate: cfg.Limits.ErrorRate, at: cfg.Clock.Now(), tokens: cfg.Limits.ErrorRate}
+	t.limit4 = t.limit6
 	t.timer = cfg.Clock.NewTimer(t.expire)
 	return t, nil
 }
