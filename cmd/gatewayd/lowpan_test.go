@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/md5"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -261,7 +263,57 @@ func TestLowpanRefuses(t *testing.T) {
 	}
 }
 
-// One gateway asks another one's EAP server by RADIUS.
+// accounting is a RADIUS accounting server of a test: it answers every request
+// and notes its kind.
+type accounting struct {
+	conn  net.PacketConn
+	mu    sync.Mutex
+	kinds map[byte]int // Acct-Status-Type: 1 start, 2 stop
+}
+
+func account(t *testing.T, secret string) *accounting {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &accounting{conn: c, kinds: map[byte]int{}}
+	ended := make(chan struct{})
+	t.Cleanup(func() { c.Close(); <-ended })
+	go func() {
+		defer close(ended)
+		b := make([]byte, 4096)
+		for {
+			n, from, err := c.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			if n < 20 || b[0] != 4 {
+				continue // not an Accounting-Request
+			}
+			for attrs := b[20:n]; len(attrs) >= 2 && int(attrs[1]) >= 2 && int(attrs[1]) <= len(attrs); attrs = attrs[attrs[1]:] {
+				if attrs[0] == 40 && attrs[1] == 6 {
+					a.mu.Lock()
+					a.kinds[attrs[5]]++
+					a.mu.Unlock()
+				}
+			}
+			answer := append([]byte{5, b[1], 0, 20}, b[4:20]...) // RFC 2866 Section 3
+			sum := md5.Sum(append(append([]byte(nil), answer...), secret...))
+			copy(answer[4:], sum[:])
+			_, _ = c.WriteTo(answer, from)
+		}
+	}()
+	return a
+}
+
+func (a *accounting) seen(kind byte) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.kinds[kind]
+}
+
+// One gateway asks another one's EAP server by RADIUS, and accounts elsewhere.
 func TestLowpanRADIUS(t *testing.T) {
 	free := func() string {
 		c, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -282,7 +334,8 @@ func TestLowpanRADIUS(t *testing.T) {
 	if r := runCmd(t, testPSK, "--socket", server.socket, "credential", "add", "pump-7"); r.code != exitOK {
 		t.Fatalf("%+v", r)
 	}
-	text := fmt.Sprintf("[lowpan.radius]\nservers = [%q]\nsecret-file = %q\n", alive, secret)
+	books := account(t, "testing123-secret")
+	text := fmt.Sprintf("[lowpan.radius]\nservers = [%q]\naccounting = [%q]\nsecret-file = %q\n", alive, books.conn.LocalAddr(), secret)
 	flags := client.plainConfig(text)
 	b, err := os.ReadFile(flags[1])
 	if err != nil {
@@ -305,8 +358,14 @@ func TestLowpanRADIUS(t *testing.T) {
 	if !strings.Contains(server.log.String(), "authenticated for another") {
 		t.Errorf("%s", server.log.String())
 	}
-	stop()
+	for end := time.Now().Add(10 * time.Second); books.seen(1) == 0 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	}
+	// The gateway that ends, ends the account of its device.
 	client.stop()
+	if books.seen(1) != 1 || books.seen(2) != 1 {
+		t.Errorf("%d accounts began, %d ended", books.seen(1), books.seen(2))
+	}
+	stop()
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(server.dir, "notify"))
 	server.stop()
 	for _, log := range []string{server.log.String(), client.log.String(), said.String()} {
