@@ -2,6 +2,7 @@ package wpan
 
 import (
 	"encoding/json"
+	"slices"
 
 	"gatewayd/ieee802154"
 	"gatewayd/pana"
@@ -41,34 +42,44 @@ type storedJoins struct {
 	High int    `json:"high"`
 }
 
-// of is the count for a key of the network's; it makes one.
+// of is the count for a key of the network's. Those of all its keys are read
+// before any is stored again, and those of former keys forgotten.
 func (j *joins) of(n *Node, k Key) *joinCount {
-	kept := j.keys[:0]
-	var found *joinCount
-	for _, c := range j.keys {
-		if c.key == k {
-			found = c
+	var keys []*joinCount
+	for _, key := range []Key{n.network.Key, n.network.Other} {
+		if key.Index == 0 {
+			continue
 		}
-		if c.key == n.network.Key || c.key == n.network.Other {
-			kept = append(kept, c)
+		i := slices.IndexFunc(j.keys, func(c *joinCount) bool { return c.key == key })
+		if i >= 0 {
+			keys = append(keys, j.keys[i])
+		} else {
+			keys = append(keys, n.loadJoins(key))
 		}
 	}
-	j.keys = kept
-	if found != nil {
-		return found
-	}
+	j.keys = keys
+	return j.keys[slices.IndexFunc(j.keys, func(c *joinCount) bool { return c.key == k })]
+}
+
+// loadJoins reads the count for a key.
+func (n *Node) loadJoins(k Key) *joinCount {
 	c := &joinCount{key: k, high: -1, last: map[ieee802154.ExtAddr]joinedAs{}}
 	b, lost, ok := n.cfg.Store.Load(storeJoins)
 	var all []storedJoins
-	if ok && json.Unmarshal(b, &all) == nil {
-		for _, x := range all {
-			if x.Key == k.fingerprint() {
-				c.high = x.High + lost
-				c.base = uint8(min(c.high+1, 255))
-			}
+	switch {
+	case !ok && lost == 0:
+		return c
+	case !ok || json.Unmarshal(b, &all) != nil:
+		// Beyond all that can have been given out; another key follows soon.
+		c.high, c.base = maxCount, maxCount+1
+		return c
+	}
+	for _, x := range all {
+		if x.Key == k.fingerprint() {
+			c.high = x.High + lost
+			c.base = uint8(min(c.high+1, 255))
 		}
 	}
-	j.keys = append(j.keys, c)
 	return c
 }
 
