@@ -30,6 +30,7 @@ type Config struct {
 	Mode     string `toml:"mode"`      // ModeThread or ModeLowpan
 	Inbound  string `toml:"inbound"`   // who may talk to devices unasked: local, all or none
 	NAT64    string `toml:"nat64"`     // on or off
+	PD       string `toml:"pd"`        // ask for a delegated prefix: on or off
 
 	Lowpan LowpanConfig `toml:"lowpan"` // of ModeLowpan
 }
@@ -44,6 +45,7 @@ func Defaults() Config {
 		Mode:     ModeThread,
 		Inbound:  "local",
 		NAT64:    "on",
+		PD:       "on",
 		Lowpan:   defaultLowpan(),
 	}
 }

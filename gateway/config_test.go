@@ -33,6 +33,7 @@ func TestParseConfig(t *testing.T) {
 		Mode:     ModeThread,
 		Inbound:  "local",
 		NAT64:    "on",
+		PD:       "on",
 		Lowpan:   defaultLowpan(),
 	}
 	if err != nil || !reflect.DeepEqual(c, want) {
@@ -56,7 +57,7 @@ func TestParseConfig(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	c, err := ParseConfig("empty.toml", nil)
-	want := Config{TUN: "wpan0", DataDir: "/var/lib/gatewayd", Socket: "/run/gatewayd.sock", LogLevel: "info", Mode: ModeThread, Inbound: "local", NAT64: "on", Lowpan: defaultLowpan()}
+	want := Config{TUN: "wpan0", DataDir: "/var/lib/gatewayd", Socket: "/run/gatewayd.sock", LogLevel: "info", Mode: ModeThread, Inbound: "local", NAT64: "on", PD: "on", Lowpan: defaultLowpan()}
 	if err != nil || !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -79,7 +80,7 @@ func TestBadFiles(t *testing.T) {
 		{"misspelt key", "radio = 'x:'\ntnu = 'wpan0'", `c.toml:2:1: no such key "tnu", did you mean "tun"?`},
 		{"underscore", "data_dir = '/x'", `c.toml:1:1: no such key "data_dir", did you mean "data-dir"?`},
 		{"no hyphen", "\n\n  loglevel = 'info'", `c.toml:3:3: no such key "loglevel", did you mean "log-level"?`},
-		{"nothing like it", "colour = 'green'", `c.toml:1:1: no such key "colour", there are radio, tun, data-dir, socket, infra, log-level, mode, inbound, nat64`},
+		{"nothing like it", "colour = 'green'", `c.toml:1:1: no such key "colour", there are radio, tun, data-dir, socket, infra, log-level, mode, inbound, nat64, pd`},
 		{"two of them", "soket = 'a'\nradio = 'x:'\ninfar = 'b'",
 			`c.toml:1:1: no such key "soket", did you mean "socket"?` + "\n" +
 				`c.toml:3:1: no such key "infar", did you mean "infra"?`},
@@ -181,8 +182,8 @@ func TestValidate(t *testing.T) {
 	}
 
 	c := Config{}
-	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 6 {
-		t.Errorf("seven things are wrong with nothing: %v", err)
+	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 7 {
+		t.Errorf("eight things are wrong with nothing: %v", err)
 	}
 }
 

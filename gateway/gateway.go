@@ -60,12 +60,13 @@ type Gateway struct {
 	lowpan *Lowpan      // what has the stack, if that is a plain 6LoWPAN node
 	cli    *otcli.CLI
 
-	infra    *infrastructure // nil without infrastructure links, and in other modes
-	services *services       // likewise
-	nat64    *translation    // nil if the mesh is to have no IPv4, too
-	link     *spinel.Link
-	port     *transport.Port
-	url      radio.URL
+	infra      *infrastructure // nil without infrastructure links, and in other modes
+	services   *services       // likewise
+	nat64      *translation    // nil if the mesh is to have no IPv4, too
+	delegation *delegation     // nil if no prefix is to be asked for, too
+	link       *spinel.Link
+	port       *transport.Port
+	url        radio.URL
 
 	gen      uint64 // of the port's present connection
 	lastErr  error  // why the radio's connection is away
@@ -164,6 +165,9 @@ func (g *Gateway) run(ctx context.Context) error {
 		wg.Go(func() { g.opt.Ready(g) })
 	}
 	g.loop(ctx)
+	if g.delegation != nil {
+		g.delegation.stop()
+	}
 	if g.infra != nil {
 		g.services.stop()
 		g.infra.stop()
@@ -192,6 +196,11 @@ func (g *Gateway) build(now time.Time) error {
 			}
 			if err := g.buildServices(); err != nil {
 				return err
+			}
+			if g.cfg.PD == "on" {
+				if err := g.buildDelegation(); err != nil {
+					return err
+				}
 			}
 			if g.tun != nil && g.cfg.NAT64 == "on" {
 				if err := g.buildNAT64(); err != nil {

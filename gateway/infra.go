@@ -161,6 +161,10 @@ func (i *infrastructure) changed(links []infra.Link) {
 	for id := range i.wanted {
 		i.setAddresses(id)
 	}
+	i.filter()
+	if i.g.delegation != nil {
+		i.g.delegation.use(links)
+	}
 }
 
 // publish puts into the network data what the manager wants there.
@@ -219,8 +223,11 @@ func (i *infrastructure) filter() {
 	if ml := n.MeshLocalPrefix(); ml.IsValid() {
 		p.Private = append(p.Private, ml)
 	}
+	for _, l := range i.links {
+		p.Local = append(p.Local, l.Prefixes()...)
+	}
 	p.OtherRouters = len(i.manager.Status().Peers) > 0
-	if i.policy.Mesh != "" && p.Inbound == i.policy.Inbound && p.OtherRouters == i.policy.OtherRouters && fmt.Sprint(p.Prefixes, p.Private) == fmt.Sprint(i.policy.Prefixes, i.policy.Private) {
+	if i.policy.Mesh != "" && p.Inbound == i.policy.Inbound && p.OtherRouters == i.policy.OtherRouters && fmt.Sprint(p.Prefixes, p.Private, p.Local) == fmt.Sprint(i.policy.Prefixes, i.policy.Private, i.policy.Local) {
 		return
 	}
 	if err := i.table.Apply(p); err != nil {
@@ -273,6 +280,11 @@ func (i *infrastructure) prohibited(packet []byte) bool {
 func (i *infrastructure) start() {
 	i.manager.SetNAT64(border.NAT64{Enabled: i.g.nat64 != nil})
 	i.manager.SetEnabled(true)
+	if d := i.g.delegation; d != nil {
+		if last := d.client.Delegation(); len(last.Prefixes) > 0 {
+			d.apply(last) // of before a restart
+		}
+	}
 	i.update()
 }
 

@@ -76,6 +76,11 @@ var Keys = []Key{{
 	Usage: "let the mesh reach IPv4 hosts, if nobody else does: on or off",
 	field: func(c *Config) *string { return &c.NAT64 },
 	check: checkSwitch,
+}, {
+	Name:  "pd",
+	Usage: "ask the infrastructure's routers for a prefix of the mesh's own (DHCPv6-PD): on or off",
+	field: func(c *Config) *string { return &c.PD },
+	check: checkSwitch,
 }}
 
 func checkRadio(v string) error {

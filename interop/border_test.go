@@ -4,7 +4,9 @@ package interop
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -167,4 +169,96 @@ print("got", len(s.recv(2000)))
 	if strings.Contains(string(routes), "via fe80") {
 		t.Errorf("the LAN's host still routes through the gateway:\n%s", routes)
 	}
+}
+
+// The LAN's router delegates a prefix (Kea), the mesh takes its addresses of it,
+// and the host reaches the device by it. When the gateway is killed and comes
+// back, it has the same prefix.
+func TestDelegation(t *testing.T) {
+	kea, err := exec.LookPath("kea-dhcp6")
+	if err != nil {
+		t.Skip("SKIPPED: no kea-dhcp6")
+	}
+	rcp := otProgram(t, "ot-rcp")
+	ns := newRCPNetns(t)
+	ns.env = []string{nextOffset()}
+	l := newLAN(t, ns)
+	if out, err := l.host.command("sysctl", "-qw", "net.ipv6.conf.lan0.accept_ra_rt_info_max_plen=64").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	dir := t.TempDir()
+	config := filepath.Join(dir, "kea.json")
+	text := fmt.Sprintf(`{"Dhcp6": {
+"interfaces-config": {"interfaces": ["lan0"]},
+"lease-database": {"type": "memfile", "persist": true, "name": %q},
+"valid-lifetime": 4000, "preferred-lifetime": 3000, "renew-timer": 1000, "rebind-timer": 2000,
+"control-socket": {"socket-type": "unix", "socket-name": %q}, "data-directory": %q,
+"subnet6": [{"id": 1, "subnet": "2001:db8:1::/64", "interface": "lan0", "rapid-commit": true,
+"pd-pools": [{"prefix": "2001:db8:100::", "prefix-len": 48, "delegated-len": 64}]}],
+"loggers": [{"name": "kea-dhcp6", "severity": "INFO", "output_options": [{"output": "stdout"}]}]}}`,
+		filepath.Join(dir, "leases"), filepath.Join(dir, "control"), dir)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second) // for link-local addresses
+	var log syncBuffer
+	server := l.host.command(kea, "-c", config)
+	server.Env = append(server.Env, "KEA_PIDFILE_DIR="+dir, "KEA_LOCKFILE_DIR="+dir)
+	server.Stdout, server.Stderr = &log, &log
+	l.host.start(server)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("kea:\n%s", log.String())
+		}
+	})
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(log.String(), "DHCP6_STARTED"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("kea does not start")
+		}
+	}
+
+	g := startGateway(t, ns, "spinel+hdlc+forkpty://"+rcp+"?forkpty-arg=1", "--infra", l.gate)
+	g.form()
+	c, eui64 := ns.joiner("ot-cli-ftd", 2)
+	if _, _, err := g.join(c, eui64, pskd); err != nil {
+		t.Fatal(err)
+	}
+	delegated := func(limit time.Duration) string {
+		t.Helper()
+		for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
+			for _, a := range c.ask("ipaddr") {
+				if strings.HasPrefix(a, "2001:db8:100:") {
+					return a
+				}
+			}
+		}
+		t.Fatalf("the device has no address of the delegated prefix: %q %q", c.ask("ipaddr"), c.ask("netdata show"))
+		return ""
+	}
+	addr := delegated(60 * time.Second)
+	t.Logf("the device has %s", addr)
+	l.address(30 * time.Second)
+	l.hostRoute(addr, 30*time.Second)
+	l.ping(addr, 100)
+
+	if err := g.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = g.cmd.Wait()
+	killed := time.Now()
+	g.run()
+	for l.host.command("ping", "-6", "-n", "-c", "1", "-W", "1", addr).Run() != nil {
+		if time.Since(killed) > 60*time.Second {
+			t.Fatal("the device is not reached again")
+		}
+	}
+	t.Logf("killed, started again: the device answers the LAN after %v", time.Since(killed).Round(100*time.Millisecond))
+	if took := time.Since(killed); took > 10*time.Second {
+		t.Errorf("10 s are allowed, it took %v", took)
+	}
+	g.waitRole(40*time.Second, "leader", "router", "child")
+	if again := delegated(60 * time.Second); again != addr {
+		t.Errorf("the device had %s and has %s", addr, again)
+	}
+	l.ping(addr, 100)
 }
