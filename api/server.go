@@ -61,6 +61,9 @@ func NewServer(gw *gateway.Gateway, cfg ServerConfig) *Server {
 	s.handle("GET /events", s.events)
 	s.handle("POST /cli", s.cli)
 	s.mux.HandleFunc("POST "+Base+"/cli/session", s.cliSession)
+	s.handle("GET /border", s.border)
+	s.handle("GET /services", s.services)
+	s.handle("GET /nat64", s.nat64)
 	s.handleLowpan()
 	s.mux.HandleFunc("/", s.unknown)
 	return s
