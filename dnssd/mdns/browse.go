@@ -67,42 +67,62 @@ func (m *Machine) Browse(service string, f func(Event)) (*Watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Watch{m: m}
-	known := map[int]map[string]Event{} // by interface and folded instance
 	of, err := typeName2(typ, "")
 	if err != nil {
 		return nil, err
 	}
-	update := func(l *link) {
+	return m.browse(name, f, func(target Name) (dnssd.Service, bool) {
+		instance, rest := target.first()
+		return dnssd.Service{Instance: instance, Type: typ}, instance != "" && rest.Equal(of)
+	}), nil
+}
+
+// BrowseTypes watches for the types of services that there are (RFC 6763
+// Section 9). Of a Service, Type and TTL are set.
+func (m *Machine) BrowseTypes(f func(Event)) *Watch {
+	return m.browse(enumeration, f, func(target Name) (dnssd.Service, bool) {
+		labels := target.Labels()
+		if len(labels) != 3 || fold(labels[2]) != "local" {
+			return dnssd.Service{}, false
+		}
+		typ := labels[0] + "." + labels[1]
+		_, err := typeName2(typ, "")
+		return dnssd.Service{Type: typ}, err == nil
+	})
+}
+
+// browse watches what the PTR records of a name lead to.
+func (m *Machine) browse(name Name, f func(Event), read func(target Name) (dnssd.Service, bool)) *Watch {
+	w := &Watch{m: m}
+	known := map[int]map[string]Event{} // by interface and the target's key
+	w.watch([]topicKey{{string(name), TypePTR}}, func(l *link) {
 		now, old := map[string]Event{}, known[l.Index]
 		for _, r := range l.known(name.key(), TypePTR) {
-			instance, rest := r.Target().first()
-			if instance == "" || !rest.Equal(of) {
-				continue
-			}
-			k := fold(instance)
+			k := r.Target().key()
 			if ev, ok := old[k]; ok { // by the name that was told
 				now[k] = ev
-				continue
+			} else if s, ok := read(r.Target()); ok {
+				s.TTL = r.TTL
+				now[k] = Event{Kind: Added, Iface: l.Index, Own: r.own, Service: s}
 			}
-			now[k] = Event{Added, l.Index, r.own, dnssd.Service{Instance: instance, Type: typ, TTL: r.TTL}, "", nil}
 		}
-		known[l.Index] = now
-		for _, i := range slices.Sorted(maps.Keys(old)) {
-			if _, ok := now[i]; !ok {
-				gone := old[i]
+		if known[l.Index] = now; len(now) == 0 {
+			delete(known, l.Index)
+		}
+		for _, k := range slices.Sorted(maps.Keys(old)) {
+			if _, ok := now[k]; !ok {
+				gone := old[k]
 				gone.Kind = Removed
 				f(gone)
 			}
 		}
-		for _, i := range slices.Sorted(maps.Keys(now)) {
-			if _, ok := old[i]; !ok {
-				f(now[i])
+		for _, k := range slices.Sorted(maps.Keys(now)) {
+			if _, ok := old[k]; !ok {
+				f(now[k])
 			}
 		}
-	}
-	w.watch([]topicKey{{string(name), TypePTR}}, update)
-	return w, nil
+	})
+	return w
 }
 
 // splitType reads a type or a subtype; typ is the type.

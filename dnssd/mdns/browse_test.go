@@ -542,3 +542,37 @@ func TestBrowser(t *testing.T) {
 		t.Errorf("%d topics are left", len(a.topics))
 	}
 }
+
+func TestBrowseTypes(t *testing.T) {
+	n := newNetwork(t)
+	a, b := n.add("a", Config{}, 1), n.add("b", Config{}, 1)
+	got := map[string]string{}
+	for _, nd := range []*node{a, b} {
+		nd.BrowseTypes(func(ev Event) {
+			got[nd.name] += fmt.Sprintf("%v %s own %v; ", ev.Kind, ev.Service.Type, ev.Own)
+		})
+	}
+	n.says(b, Record{enumeration, TypePTR, ClassIN, false, time.Hour, string(name("_x.local."))}) // is none
+	r := a.publish("1", lamp(1), Options{})
+	a.publish("2", lamp(2), Options{})
+	n.run(5 * time.Second)
+	r.Unpublish()
+	n.run(5 * time.Second)
+	a.Unpublish("2")
+	n.run(5 * time.Second)
+	if want := "added _hap._udp own true; removed _hap._udp own true; "; got["a"] != want || got["b"] != strings.ReplaceAll(want, "true", "false") {
+		t.Errorf("found %q", got)
+	}
+}
+
+func TestInstance(t *testing.T) {
+	i, s, err := Instance(name(`Lamp 2\.5._HAP._udp.Local.`))
+	if err != nil || i != "Lamp 2.5" || s != "_HAP._udp" {
+		t.Errorf("%q of %q, %v", i, s, err)
+	}
+	for _, bad := range []string{".", "local.", "_hap._udp.local.", "a.b.c.d.local.", "a._hap._udp.arpa."} {
+		if _, _, err := Instance(name(bad)); err == nil {
+			t.Errorf("%s is a service's name", bad)
+		}
+	}
+}

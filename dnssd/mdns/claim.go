@@ -32,6 +32,8 @@ type rr struct {
 	claim *claim // nil: of the enumeration of types
 	pos   int    // in Machine.records
 	said  []said
+	// services is, of the enumeration, how many have the type.
+	services int
 }
 
 // said is when a record was last multicast on a link.
@@ -58,6 +60,10 @@ func (r *rr) say(l *link) {
 		}
 	}
 	r.said = append(r.said, said{l, now})
+}
+
+func (r *rr) unsay(l *link) {
+	r.said = slices.DeleteFunc(r.said, func(s said) bool { return s.link == l })
 }
 
 // live reports whether the record is to be answered with on a link.
@@ -97,7 +103,7 @@ func (c *claim) leave(l *link) {
 	c.setLive(p, false)
 	c.on = slices.DeleteFunc(c.on, func(o *presence) bool { return o == p })
 	for _, r := range c.records {
-		r.said = slices.DeleteFunc(r.said, func(s said) bool { return s.link == l })
+		r.unsay(l)
 	}
 	c.nsecs = slices.DeleteFunc(c.nsecs, func(r *rr) bool { return r.only == l })
 }
@@ -115,6 +121,9 @@ func (c *claim) setLive(p *presence, live bool) {
 		} else if p.link.types[t]--; p.link.types[t] <= 0 {
 			delete(p.link.types, t)
 		}
+		if n := p.link.types[t]; n == 0 || n == 1 && live {
+			c.tell(p.link, []*rr{t})
+		}
 	}
 }
 
@@ -131,14 +140,34 @@ func (c *claim) enumerated() *rr {
 		return nil
 	}
 	_, typ := c.name.first()
-	k := typ.key()
-	t := c.m.types[k]
+	return c.m.types[typ.key()]
+}
+
+// listType has a service's type listed for as long as there are services of
+// it, and unlistType ends that.
+func (c *claim) listType() {
+	if c.ask == "" {
+		return
+	}
+	t := c.enumerated()
 	if t == nil {
+		_, typ := c.name.first()
 		t = &rr{Record: Record{enumeration, TypePTR, ClassIN, false, otherTTL, string(typ)}}
-		c.m.types[k] = t
+		c.m.types[typ.key()] = t
 		c.m.index(t)
 	}
-	return t
+	t.services++
+}
+
+func (c *claim) unlistType() {
+	t := c.enumerated()
+	if t == nil {
+		return
+	}
+	if t.services--; t.services == 0 {
+		delete(c.m.types, t.Target().key())
+		c.m.unindex(t)
+	}
 }
 
 // retire gives the name up, with a goodbye where it was known.
@@ -153,6 +182,7 @@ func (c *claim) retire() {
 		c.m.unindex(r)
 	}
 	c.gone = true
+	c.unlistType()
 	delete(c.m.claims, c.name.key())
 }
 

@@ -121,6 +121,9 @@ func (m *Machine) drop(l *link) {
 	for _, c := range m.claims {
 		c.leave(l)
 	}
+	for _, t := range m.types {
+		t.unsay(l)
+	}
 	if l.check != nil {
 		l.check.timer.Stop()
 	}

@@ -333,6 +333,7 @@ func (r *Registration) apply() {
 			c = &claim{m: r.m, reg: r, ask: a, name: r.name(a)}
 			r.claims[a] = c
 			r.m.claims[c.name.key()] = c
+			c.listType()
 		}
 	}
 	for _, a := range order {

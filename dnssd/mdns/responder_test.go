@@ -314,7 +314,7 @@ func TestUpdate(t *testing.T) {
 		t.Errorf("status %+v", st)
 	}
 	r.Unpublish()
-	if st := r.Status(); st.State != Withdrawn || len(a.records) != 1 || len(a.claims) != 0 || len(a.regs) != 0 { // the enumeration's stays
+	if st := r.Status(); st.State != Withdrawn || len(a.records) != 0 || len(a.types) != 0 || len(a.claims) != 0 || len(a.regs) != 0 {
 		t.Errorf("status %+v, and %d names of records, %d claims and %d registrations are left", st, len(a.records), len(a.claims), len(a.regs))
 	}
 }

@@ -127,8 +127,7 @@ func setup6(fd int) error {
 }
 
 // SetInterfaces joins the groups on the interfaces, and leaves them on all
-// others. It does what it can, and says what it could not. After an interface
-// was down or lost its IPv4 addresses, call it without and with it again.
+// others. It does what it can, and says what it could not.
 func (s *Sockets) SetInterfaces(ifaces []mdns.Interface) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
