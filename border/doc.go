@@ -1,6 +1,6 @@
 // Package border is the routing manager of a Thread border router: it makes
 // the mesh and the links of the host one routed network, as Thread 1.4 border
-// routers do it (Thread 1.4 Section 9.6; draft-ietf-snac-simple).
+// routers do it, and draft-ietf-snac-simple describes it for any stub network.
 //
 // On every infrastructure link a Manager
 //

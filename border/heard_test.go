@@ -202,12 +202,11 @@ func TestProbe(t *testing.T) {
 	f := l.foreign("r", "lan", 7, advert(goodPrefix("2001:db8:7::/64")))
 	l.run(time.Minute)
 	f.timer.Stop()
-	heard := a.m.links[0].routers[0].heard
 	l.run(5 * time.Minute)
 	if ns := l.sent("a NS"); len(ns) < 3 || len(ns) > 6 || !a.m.links[0].routers[0].reachable() {
 		t.Errorf("a router that answers: %v", ns)
 	}
-	heard = a.m.links[0].routers[0].heard
+	heard := a.m.links[0].routers[0].heard
 	f.off()
 	l.run(heard.Add(57 * time.Second).Sub(l.clock.Now()))
 	if ns := l.sent("a NS"); len(ns) != 0 {
@@ -220,6 +219,14 @@ func TestProbe(t *testing.T) {
 	r := a.m.Status().Links[0]
 	if r.Routers[0].Reachable || r.Prefixes[0].Preferred != 0 {
 		t.Errorf("%+v", r)
+	}
+	// What nobody asked for is no answer.
+	a.m.Receive("eth0", ndp.In{
+		Src: f.port.ll, Dst: allNodes, HopLimit: 255, Type: ndp.TypeNeighborAdvert,
+		Body: ndp.NeighborAdvert{Override: true, Target: f.port.ll}.Append(nil),
+	})
+	if a.m.links[0].routers[0].reachable() {
+		t.Error("an unsolicited advertisement counts")
 	}
 	// It comes back.
 	f.on()
@@ -343,6 +350,19 @@ func TestFlood(t *testing.T) {
 	l.run(5 * time.Second)
 	if r := a.m.links[0].router(mac(7).LinkLocal()); r == nil || r.size() != 1 {
 		t.Errorf("no room for a router that is there: %+v", r)
+	}
+	// And so it does if they had prefixes, which are not over yet.
+	for i := range MaxRouters {
+		say(2000+i, goodPrefix(fmt.Sprintf("2001:db8:a:%x::/64", i)))
+	}
+	l.run(75 * time.Second)
+	if n := len(a.m.links[0].routers); n != MaxRouters {
+		t.Errorf("%d routers", n)
+	}
+	l.foreign("s", "lan", 9, advert(goodPrefix("2001:db8:9::/64")))
+	l.run(5 * time.Second)
+	if r := a.m.links[0].router(mac(9).LinkLocal()); r == nil {
+		t.Error("no room for a router that is there")
 	}
 	l.sent()
 	ra := 0

@@ -299,6 +299,63 @@ func TestPeerStops(t *testing.T) {
 	if s := a.onLink(); s.State != OnLinkAdvertising {
 		t.Errorf("on-link %+v", s)
 	}
+	// So it is with anybody who says so.
+	l.run(10 * time.Minute)
+	for a.m.links[0].next.At().Sub(l.clock.Now()) < 10*time.Second {
+		l.run(time.Second)
+	}
+	f := &foreign{lab: l, port: l.plug("rogue", "lan", 9, func(ndp.In) {})}
+	f.ra = advert(ndp.PrefixInfo{Prefix: prefix(localOnLink), OnLink: true, Autonomous: true})
+	f.advertise()
+	l.sent()
+	l.run(5 * time.Second)
+	if got := l.sent("a RA"); len(got) != 1 || !strings.Contains(got[0], "P "+localOnLink+" 1800/1800") {
+		t.Errorf("said %v", got)
+	}
+}
+
+// Hosts take no address of our prefix before the mesh can answer them.
+func TestPublishing(t *testing.T) {
+	l := newLab(t, 1)
+	a := l.router("a", "lan", 1)
+	publish := a.m.cfg.Publish
+	a.m.cfg.Publish = func(p Publication) {
+		p.Route = Route{}
+		publish(p)
+	}
+	expect := func(want OnLinkState) {
+		t.Helper()
+		l.run(30 * time.Second)
+		if got := a.onLink().State; got != want {
+			t.Errorf("on-link prefix is %v, want %v", got, want)
+		}
+		if got := len(a.hosted["eth0"]) > 0; got != (want == OnLinkAdvertising) {
+			t.Errorf("host has %v", a.hosted)
+		}
+	}
+	route := func(p string, flags netdata.RouteFlags, stable bool) {
+		t.Helper()
+		var local netdata.Local
+		if err := local.SetRoute(prefix(p), flags, stable); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.leader.Register(l.clock.Now(), 0x5000, local.Data(0x5000)); err != nil {
+			t.Fatal(err)
+		}
+		l.spreadData()
+	}
+	expect(OnLinkPublishing)
+	route("fc00::/7", 0, false)
+	expect(OnLinkPublishing)
+	route("fc00::/8", 0, true)
+	expect(OnLinkPublishing)
+	route("fdde:ad00::/32", netdata.RouteNAT64, true)
+	expect(OnLinkPublishing)
+	if got := l.sent("P " + localOnLink); len(got) > 0 {
+		t.Errorf("said %v", got)
+	}
+	route("::/0", 0, true)
+	expect(OnLinkAdvertising)
 }
 
 // Callbacks may call the Manager.

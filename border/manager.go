@@ -218,7 +218,8 @@ func (m *Manager) SetMesh(mesh Mesh) {
 	m.flush()
 }
 
-// SetLink adds a link or tells its new state.
+// SetLink adds a link or tells its new state. The name is one for the Manager
+// to keep: that of an interface may change meanwhile.
 func (m *Manager) SetLink(name string, s LinkState) error {
 	l := m.link(name)
 	if l == nil {

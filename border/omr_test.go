@@ -11,9 +11,6 @@ import (
 	"gatewayd/thread/netdata"
 )
 
-// in runs until a time after the start.
-func (l *lab) until(at time.Duration) { l.run(start.Add(at).Sub(l.clock.Now())) }
-
 // onMesh returns the published OMR prefixes in words.
 func (b *br) onMesh() string {
 	var s []string
@@ -30,7 +27,7 @@ func (b *br) expectOnMesh(want string) {
 	}
 }
 
-// inULA returns a subnet of a border router's own /48.
+// omr returns the OMR prefix made of the ULA.
 func (b *br) omr() string { return subnet(b.m.ula, omrSubnet, 64).String() }
 
 // serve has another node of the mesh serve a prefix.
@@ -84,7 +81,11 @@ func TestOMRAgreed(t *testing.T) {
 		}
 		l.run(10 * time.Minute)
 		got = l.sent(second.name + " RA")
+		ends := l.clock.Now()
 		over := slices.IndexFunc(got, func(s string) bool { return strings.Contains(s, "R "+first.omr()+" low 0") })
+		if at, err := time.ParseDuration(strings.Fields(got[max(over, 0)])[0]); err != nil || ends.Sub(start.Add(at)) < 4*time.Minute+30*time.Second {
+			t.Errorf("seed %d: the route to what is gone ends only at %v", seed, at)
+		}
 		if over < 0 || over+1 == len(got) || strings.Contains(strings.Join(got[over+1:], ""), first.omr()) {
 			t.Errorf("seed %d: said %v", seed, got)
 		}
@@ -193,6 +194,9 @@ func TestRenumber(t *testing.T) {
 	for range 100 {
 		l.run(100 * time.Millisecond)
 		gap()
+		if !favoredOf(l.leader.Data()).IsValid() {
+			t.Fatal("the mesh has no prefix for new addresses")
+		}
 	}
 	a.expectOnMesh("2001:db8:200::/64 paro med, 2001:db8:100::/64 aro med")
 	said := l.sent("a RA")
@@ -222,6 +226,14 @@ func TestRenumber(t *testing.T) {
 	a.expectOnMesh(a.omr() + " paro low, 2001:db8:300::/64 aro med")
 	l.run(5 * time.Minute)
 	a.expectOnMesh(a.omr() + " paro low")
+	// Taken back at once: some time for the devices all the same.
+	a.m.SetDelegated([]Delegated{forever("2001:db8:600::/64")})
+	l.run(10 * time.Minute)
+	a.m.SetDelegated([]Delegated{{Prefix: prefix("2001:db8:600::/64"), Preferred: l.clock.Now(), Valid: l.clock.Now()}})
+	l.run(50 * time.Second)
+	a.expectOnMesh(a.omr() + " paro low, 2001:db8:600::/64 aro med")
+	l.run(20 * time.Second)
+	a.expectOnMesh(a.omr() + " paro low")
 	// A flapping one leaves nothing behind.
 	for range 10 {
 		a.m.SetDelegated([]Delegated{forever("2001:db8:400::/64")})
@@ -232,6 +244,61 @@ func TestRenumber(t *testing.T) {
 	if n := len(a.pub.OnMesh); n > 2 {
 		t.Errorf("publishes %q", a.onMesh())
 	}
+}
+
+func TestPick(t *testing.T) {
+	l := newLab(t, 1)
+	a := l.router("a", "lan", 1)
+	past, soon := start.Add(-time.Second), start.Add(time.Hour)
+	for _, tt := range []struct {
+		name string
+		list []Delegated
+		want string
+	}{
+		{"none", nil, "invalid Prefix"},
+		{"as it is", []Delegated{forever("2001:db8:1:2::/64")}, "2001:db8:1:2::/64"},
+		{"cut", []Delegated{forever("2001:db8:1:20::/60")}, "2001:db8:1:20::/64"},
+		{"host bits", []Delegated{forever("2001:db8:1:2f::1/60")}, "2001:db8:1:20::/64"},
+		{"global before ULA", []Delegated{forever("fd01::/48"), forever("2001:db8::/48")}, "2001:db8::/64"},
+		{"deprecated", []Delegated{{prefix("2001:db8::/48"), past, soon}, {prefix("fd01::/48"), soon, soon}}, "fd01::/64"},
+		{"over", []Delegated{{prefix("2001:db8::/48"), time.Time{}, past}}, "invalid Prefix"},
+		{"too long", []Delegated{forever("2001:db8::/65")}, "invalid Prefix"},
+		{"too short", []Delegated{forever("2001::/16"), forever("::/0")}, "invalid Prefix"},
+		{"nobody's", []Delegated{forever("fe80::/64"), forever("ff02::/64"), forever("::/64"), {}}, "invalid Prefix"},
+	} {
+		a.m.SetDelegated(tt.list)
+		if got := a.m.pd.pick().Prefix.String(); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+	many := make([]Delegated, 10000)
+	a.m.SetDelegated(many)
+	if n := len(a.m.pd.list); n != maxDelegated {
+		t.Errorf("%d prefixes kept", n)
+	}
+}
+
+// A better prefix of ours takes the place of another's, and one of another's
+// that of ours, which stays for old connections and is still routed to.
+func TestOMRReplaced(t *testing.T) {
+	l := newLab(t, 1)
+	a := l.router("a", "lan", 1)
+	l.serve(0x5000, "fd00::/64", slaac.With(netdata.Low))
+	l.run(3 * time.Minute)
+	a.expectOnMesh("")
+	a.m.SetDelegated([]Delegated{forever("2001:db8:100::/64")})
+	l.run(3 * time.Minute)
+	a.expectOnMesh("2001:db8:100::/64 pao med")
+	l.serve(0x5000, "2001:db8::/64", slaac.With(netdata.High))
+	l.sent()
+	l.run(20 * time.Second)
+	a.expectOnMesh("2001:db8:100::/64 ao med")
+	got := l.sent("a RA")
+	if last := got[len(got)-1]; !strings.Contains(last, "R 2001:db8:100::/64 medium 1800") || !strings.Contains(last, "R 2001:db8::/64 medium 1800") {
+		t.Errorf("said %s", last)
+	}
+	l.run(3 * time.Minute)
+	a.expectOnMesh("")
 }
 
 // has reports whether the leader's network data has an OMR prefix.
@@ -402,7 +469,13 @@ func TestNAT64(t *testing.T) {
 		t.Errorf("published %+v", first.pub.NAT64)
 	}
 	second.m.SetNAT64(NAT64{Enabled: false})
+	l.run(time.Minute)
 	first.m.SetNAT64(NAT64{Enabled: true, Outside: prefix("64:ff9b::/95")})
+	for range 100 {
+		if l.run(100 * time.Millisecond); !first.pub.NAT64.Prefix.IsValid() {
+			t.Fatal("no NAT64 while the prefix changes")
+		}
+	}
 	l.run(time.Minute)
 	if second.pub.NAT64.Prefix.IsValid() || first.pub.Translate != own(first) {
 		t.Errorf("published %+v, %+v", second.pub, first.pub)
@@ -459,6 +532,12 @@ func TestProhibited(t *testing.T) {
 		if got := a.m.Prohibited(addr(tt.src), addr(tt.dst)); got != tt.want {
 			t.Errorf("%s to %s: %v", tt.src, tt.dst, got)
 		}
+	}
+	// Hosts with addresses of ours.
+	if on := prefix(localOnLink).Addr().Next(); !a.m.Prohibited(src(), on) {
+		t.Error("allowed to a prefix that is not on the link")
+	} else if a.m.links[0].onLink.state = OnLinkDeprecating; a.m.Prohibited(src(), on) {
+		t.Error("prohibited to a prefix of ours")
 	}
 	// Somebody else knows it to be reachable.
 	l.serve(0x5400, "fd66::/64", slaac.With(netdata.Medium))
