@@ -371,3 +371,76 @@ func TestUDPWithoutChecksum(t *testing.T) {
 		}
 	}
 }
+
+// Routers also report fragments. The first has ports in it, and stays one.
+func TestErrorsAboutFragments(t *testing.T) {
+	b := newBench(t, nil)
+	for _, p := range fragments6(udp6(device, under(server), 5000, 53, pattern(2000)), 1024, 0xabcd) {
+		b.FromMesh(p)
+	}
+	_, out := b.take()
+	own, router := src4(out[0]), netip.MustParseAddr("192.0.2.1")
+	e := b.in(icmp4(router, own, 11, 1, 0, out[0][:60]))
+	var h header6
+	h.get(e[48:])
+	if _, r := h.walk(e[48:], 40); r != Passed || !h.hasFrag || h.frag != (ipv6.Fragment{More: true, ID: 0xabcd}) ||
+		h.proto != 17 || h.src != device.As16() || h.dst != under(server).As16() || word(e, 48+4) != 1024+8 || word(e, 96) != 5000 {
+		t.Errorf("%x", e)
+	}
+	b.refused4(icmp4(router, own, 11, 1, 0, out[1]), NoMapping)
+
+	for _, p := range fragments4(udp4(server, own, 53, 5000, pattern(2000)), 1024, 77) {
+		b.FromIPv4(p)
+	}
+	in, _ := b.take()
+	e = b.out(icmp6(device, under(server), 3, 1, 0, in[0]))
+	var h4 header4
+	h4.get(e[28:])
+	if !h4.more || h4.offset != 0 || h4.id != 77 || h4.src != v4(server) || h4.dst != v4(own) || word(e, 50) != 5000 {
+		t.Errorf("%x", e)
+	}
+	b.refused6(icmp6(device, under(server), 3, 1, 0, in[1]), NoMapping)
+}
+
+// What an error quotes may be nonsense.
+func TestErrorsAboutNonsense(t *testing.T) {
+	b := newBench(t, nil)
+	sent, got := sessionsOfAll(b)
+	own := src4(sent[UDP])
+	change := func(p []byte, at int, v ...byte) []byte {
+		p = bytes.Clone(p)
+		copy(p[at:], v)
+		return p
+	}
+	for name, tt := range map[string]struct {
+		quote []byte
+		want  Reason
+	}{
+		"options":          {change(sent[UDP], 0, 0x46), Options},
+		"version":          {change(sent[UDP], 0, 0x65), Malformed},
+		"length":           {change(sent[UDP], 2, 0, 20), Malformed},
+		"protocol":         {change(sent[UDP], 9, 47), Unsupported},
+		"not an echo":      {change(sent[ICMP], 20, 13), Unsupported},
+		"echo of the mesh": {change(sent[ICMP], 20, 128), Unsupported},
+	} {
+		if e := b.refused4(icmp4(server, own, 3, 1, 0, tt.quote), tt.want); e != nil {
+			t.Errorf("%s: answered", name)
+		}
+	}
+	for name, tt := range map[string]struct {
+		quote []byte
+		want  Reason
+	}{
+		"version":     {change(got[UDP], 0, 0x45), Malformed},
+		"length":      {change(got[UDP], 4, 0, 7), Malformed},
+		"protocol":    {change(got[UDP], 6, 50), Unsupported},
+		"extension":   {change(got[UDP], 6, 60, 64, 0, 9), Malformed},
+		"source":      {change(got[UDP], 23, 99), NoMapping},
+		"echo of ip4": {change(got[ICMP], 40, 8), Unsupported},
+	} {
+		if e := b.refused6(icmp6(device, under(server), 1, 0, 0, tt.quote), tt.want); e != nil {
+			t.Errorf("%s: answered", name)
+		}
+	}
+	b.refused6(icmp6(device, under(server), 1, 7, 0, got[UDP]), Unsupported)
+}

@@ -249,3 +249,27 @@ func TestFragmentFlood(t *testing.T) {
 		t.Errorf("fragments of 8 bytes: %v", last)
 	}
 }
+
+// Each datagram has its own time.
+func TestFragmentTimeout(t *testing.T) {
+	b := newBench(t, nil)
+	first := fragments6(udp6(device, under(server), 5000, 53, pattern(2000)), 1024, 1)
+	second := fragments6(udp6(device, under(server), 5000, 53, pattern(2000)), 1024, 2)
+	b.FromMesh(first[0])
+	b.wait(10 * time.Second)
+	b.FromMesh(second[0])
+	b.wait(5 * time.Second)
+	if u := b.Usage(); u.Datagrams != 1 {
+		t.Errorf("after 15 s: %+v", u)
+	}
+	if r := b.FromMesh(second[1]); r != Passed {
+		t.Errorf("in time: %v", r)
+	}
+	if r := b.FromMesh(first[1]); r != Held {
+		t.Errorf("too late: %v", r)
+	}
+	b.wait(time.Minute)
+	if c := b.Counters(); c.DatagramsExpired != 2 || c.DatagramsJoined != 1 {
+		t.Errorf("%d expired, %d joined", c.DatagramsExpired, c.DatagramsJoined)
+	}
+}

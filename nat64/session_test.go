@@ -3,6 +3,7 @@ package nat64
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -544,5 +545,48 @@ func TestConfig(t *testing.T) {
 		if _, err := New(c); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+// The policy is also asked about pings, and about what comes from outside.
+func TestPolicyOfAll(t *testing.T) {
+	var asked []Flow
+	deny := false
+	b := newBench(t, func(c *Config) {
+		c.Filter = FilterNone
+		c.Allow = func(f Flow) bool { asked = append(asked, f); return !deny }
+	})
+	own := src4(b.out(udp6(device, under(server), 5000, 53, nil)))
+	b.out(echo6(device, under(server), 128, 7, 1, nil))
+	deny = true
+	if e := b.refused6(echo6(device, under(server), 128, 8, 1, nil), Prohibited); e == nil || e[40] != 1 || e[41] != 1 {
+		t.Errorf("answer to an echo request: %x", e)
+	}
+	for _, p := range [][]byte{udp4(server2, own, 9, 5000, nil), echo4(server2, own, 8, 7, 1, nil)} {
+		if e := b.refused4(p, Prohibited); e == nil || e[20] != 3 || e[21] != 13 {
+			t.Errorf("answer to what comes from outside: %x", e)
+		}
+	}
+	at := func(a netip.Addr, port uint16) netip.AddrPort { return netip.AddrPortFrom(a, port) }
+	want := []Flow{
+		{UDP, at(device, 5000), at(server, 53), false}, {ICMP, at(device, 7), at(server, 0), false}, {ICMP, at(device, 8), at(server, 0), false},
+		{UDP, at(device, 5000), at(server2, 9), true}, {ICMP, at(device, 7), at(server2, 0), true},
+	}
+	if !slices.Equal(asked, want) {
+		t.Errorf("asked about %+v", asked)
+	}
+	b.Recheck()
+	if u := b.Usage(); u != (Usage{}) {
+		t.Errorf("left: %+v", u)
+	}
+}
+
+func TestClose(t *testing.T) {
+	b := newBench(t, nil)
+	b.out(udp6(device, under(server), 5000, 53, nil))
+	b.FromMesh(fragments6(udp6(device, under(server), 5000, 53, pattern(2000)), 1024, 1)[0])
+	b.Close()
+	if u := b.Usage(); u != (Usage{}) || !b.clock.Deadline().IsZero() {
+		t.Errorf("left: %+v, until %v", u, b.clock.Deadline())
 	}
 }
