@@ -54,6 +54,9 @@ type hold struct {
 
 // handleQuery answers, or takes known answers, or loses a name.
 func (l *link) handleQuery(msg *Message, from netip.AddrPort, multicast bool) {
+	if len(msg.Questions) > 1 {
+		msg.Questions = distinct(msg.Questions)
+	}
 	if from.Port() != Port {
 		l.answerLegacy(msg, from)
 		return
@@ -108,6 +111,18 @@ func (l *link) handleQuery(msg *Message, from netip.AddrPort, multicast bool) {
 	}
 }
 
+// distinct leaves out questions that are repeated, which a packet has room for
+// in thousands.
+func distinct(qs []Question) []Question {
+	seen := map[Question]bool{}
+	return slices.DeleteFunc(qs, func(q Question) bool {
+		q.Name = Name(q.Name.key())
+		again := seen[q]
+		seen[q] = true
+		return again
+	})
+}
+
 // proposals are the records of a name that a probe wants to have.
 func proposals(msg *Message, n Name) (rs []Record) {
 	for _, r := range msg.Authorities {
@@ -131,7 +146,9 @@ func (l *link) answers(q Question) (rs []*rr) {
 	}
 	if c := l.m.claims[k]; len(rs) == 0 && c != nil {
 		if p := c.at(l); p != nil && p.live {
-			rs = append(rs, c.nsec(l))
+			if r := c.nsec(l); r != nil {
+				rs = append(rs, r)
+			}
 		}
 	}
 	return rs
@@ -170,8 +187,8 @@ func (l *link) answer(answers []wanted, from netip.AddrPort, multicast, defend b
 	var direct []*rr
 	for _, w := range answers {
 		// Who asks for unicast gets it if the link has heard the record lately
-		// (RFC 6762 Section 5.4).
-		if w.unicast && (!multicast || l.m.within(w.saidOn(l), w.TTL/4)) {
+		// (RFC 6762 Section 5.4). A prober that shares its port might not.
+		if w.unicast && !defend && (!multicast || l.m.within(w.saidOn(l), w.TTL/4)) {
 			direct = append(direct, w.rr)
 			continue
 		}

@@ -264,7 +264,7 @@ func (c *claim) goodbye(l *link, rs []*rr) {
 }
 
 // nsec is the record that says which types the name has on a link (RFC 6762
-// Section 6.1).
+// Section 6.1); nil if it has none, which cannot be said.
 func (c *claim) nsec(l *link) *rr {
 	for _, r := range c.nsecs {
 		if r.only == l {
@@ -278,6 +278,9 @@ func (c *claim) nsec(l *link) *rr {
 			types = append(types, r.Type)
 			ttl = r.TTL
 		}
+	}
+	if len(types) == 0 {
+		return nil
 	}
 	r := &rr{
 		Record: Record{c.name, TypeNSEC, ClassIN, true, ttl, string(c.name) + bitmap(types)},

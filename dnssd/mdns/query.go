@@ -134,8 +134,10 @@ func (lk *Lookup) denied(typ uint16) bool {
 		if slices.ContainsFunc(l.said(k, TypeNSEC), func(e *cached) bool { return e.denies(typ) }) {
 			return true
 		}
-		if c := lk.m.claims[k]; c != nil && c.at(l) != nil && c.at(l).live && c.nsec(l).denies(typ) {
-			return true
+		if c := lk.m.claims[k]; c != nil && c.at(l) != nil && c.at(l).live {
+			if r := c.nsec(l); r != nil && r.denies(typ) {
+				return true
+			}
 		}
 	}
 	return false

@@ -115,6 +115,57 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// A host without an address has its name, and nothing to say.
+func TestNoAddress(t *testing.T) {
+	n := newNetwork(t)
+	a, b := n.add("a", Config{}, 1), n.add("b", Config{}, 1)
+	ra := a.publish("x", dnssd.Host{Name: "gw"}, Options{})
+	n.run(5 * time.Second)
+	probe := "a: ? gw.local. ANY"
+	n.expect(probe, probe, probe)
+	n.hear(a, query(asks("gw.local.", TypeAAAA)))
+	n.run(5 * time.Second)
+	n.expect("")
+	// It cannot defend it either.
+	rb := b.publish("x", dnssd.Host{Name: "gw", Addrs: addrs("fd00::2")}, Options{})
+	n.run(5 * time.Second)
+	if ra.Status().State != Established || rb.Status().State != Established {
+		t.Errorf("names are %s; %s", names(ra), names(rb))
+	}
+}
+
+// An owner that publishes another name gives the former up.
+func TestAnotherName(t *testing.T) {
+	n, a := established(t)
+	h := lamp(7)
+	h.Name = "lamp"
+	r := a.publish("lamp", h, Options{})
+	got := lines(n.take())
+	if !strings.Contains(got, "sensor-7.local. 0 AAAA") || !strings.Contains(got, "!Lamp 7._hap._udp.local. 120 SRV 0 0 5000 lamp.local.") ||
+		strings.Contains(got, " 0 SRV") || strings.Contains(got, "_hap._udp.local. 0 PTR") {
+		t.Errorf("sent:\n%s", got)
+	}
+	n.run(5 * time.Second)
+	if names(r) != "lamp established, Lamp 7 established" {
+		t.Errorf("names are %s", names(r))
+	}
+}
+
+// Repeated questions have one answer and cost one look.
+func TestRepeatedQuestions(t *testing.T) {
+	n, a := established(t)
+	var m Message
+	for range 500 {
+		m.Questions = append(m.Questions, asks("sensor-7.local.", TypeAAAA), asks("SENSOR-7.local.", TypeAAAA))
+	}
+	n.hear(a, m)
+	n.run(5 * time.Second)
+	n.expect("a: !" + lampAAAA + "; add !" + lampNSEC)
+	if got := distinct(m.Questions); len(got) != 1 {
+		t.Errorf("%d are distinct", len(got))
+	}
+}
+
 func TestKnownAnswers(t *testing.T) {
 	n, a := established(t)
 	known := func(ttl time.Duration) Message {
