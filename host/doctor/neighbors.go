@@ -54,6 +54,9 @@ func checkMeshOwner(e *exam) {
 		e.problem(e.Mesh, "printf '[Match]\\nName="+e.Mesh+"\\n[Link]\\nUnmanaged=yes\\n' > /etc/systemd/network/10-"+e.Mesh+".network; networkctl reload",
 			"systemd-networkd configures the mesh's interface %s.", e.Mesh)
 	default:
+		if !isFile("/run/dhcpcd/" + e.Mesh + ".pid") {
+			return // it runs for other interfaces
+		}
 		e.problem(e.Mesh, "echo 'denyinterfaces "+e.Mesh+"' >> /etc/dhcpcd.conf; systemctl restart dhcpcd",
 			"%s configures the mesh's interface %s.", by, e.Mesh)
 	}

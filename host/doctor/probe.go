@@ -149,18 +149,23 @@ func checkPath(e *exam) {
 	defer tap.close()
 	src := netip.MustParseAddr("fd67:6174:6577:6179::2")
 	packet := ipv6.AppendICMPPacket(nil, ipv6.Header{HopLimit: 64, Src: src, Dst: inside(prefixes[0])}, 128, 0, []byte("\x67\x77\x00\x01doctor"))
-	if err := fromNeighbor(packet); err != nil {
-		return // nothing is known
-	}
-	deadline := time.Now().Add(min(e.Wait/2, 500*time.Millisecond))
+	arrived := make(chan struct{})
+	sent := make(chan error, 1)
+	go func() { sent <- fromNeighbor(packet, e.Wait/2, arrived) }()
+	deadline := time.Now().Add(e.Wait / 2)
 	for {
 		p, _, ok := tap.next(deadline)
 		if !ok {
 			break
 		}
 		if s := src.As16(); bytes.Equal(p[8:24], s[:]) {
+			close(arrived)
+			<-sent
 			return
 		}
+	}
+	if err := <-sent; err != nil {
+		return // nothing is known
 	}
 	e.problem(prefixes[0].String(), "nft list ruleset, ip6tables -S FORWARD: look for what drops forwarded packets",
 		"A packet that a neighbor sends to the mesh's prefix %v does not come out on %s.", prefixes[0], e.Mesh)
@@ -171,9 +176,9 @@ const (
 	neighborThere = "gwdoctor1"
 )
 
-// fromNeighbor has a packet arrive from a network namespace that is made for
-// it and goes with it.
-func fromNeighbor(packet []byte) error {
+// fromNeighbor has a packet come from a network namespace that is made for it
+// and goes with it, again and again: a new link takes a moment to work.
+func fromNeighbor(packet []byte, wait time.Duration, arrived <-chan struct{}) error {
 	here, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
@@ -206,10 +211,18 @@ func fromNeighbor(packet []byte) error {
 		defer unix.Close(fd)
 		to := &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_IPV6), Ifindex: there.Attrs().Index, Halen: 6}
 		copy(to.Addr[:], link.Attrs().HardwareAddr)
-		if err := unix.Sendto(fd, packet, 0, to); err != nil {
-			return err
+		end := time.After(wait)
+		for {
+			if err := unix.Sendto(fd, packet, 0, to); err != nil && err != unix.ENOBUFS {
+				return err
+			}
+			select {
+			case <-arrived:
+				return nil
+			case <-end:
+				return nil
+			case <-time.After(20 * time.Millisecond):
+			}
 		}
-		time.Sleep(20 * time.Millisecond) // until it has been forwarded
-		return nil
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,10 +24,15 @@ func checkData(e *exam) {
 	if e.DataDir == "" {
 		return
 	}
-	switch err := e.sys.writable(e.DataDir); {
+	// The gateway makes the directory if it can.
+	dir := e.DataDir
+	err := e.sys.writable(dir)
+	for errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
+		dir = filepath.Dir(dir)
+		err = e.sys.writable(dir)
+	}
+	switch {
 	case err == nil:
-	case errors.Is(err, fs.ErrNotExist):
-		e.problem(e.DataDir, "mkdir -p -m 700 "+e.DataDir, "There is no directory %s for what the gateway must not forget.", e.DataDir)
 	case errors.Is(err, unix.EROFS):
 		e.problem(e.DataDir, "mount -o remount,rw its file system, or choose another data-dir", "%s is on a file system that cannot be written.", e.DataDir)
 	case errors.Is(err, fs.ErrPermission):
