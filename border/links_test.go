@@ -208,7 +208,7 @@ func TestTwoLinks(t *testing.T) {
 	}
 	// The mesh stays as long as there is one.
 	a.m.RemoveLink("eth1")
-	l.run(5 * time.Second)
+	l.run(narrowAfter)
 	a.expectRoute("fc00::/7", "a")
 	a.expectOnMesh(a.omr() + " pao low")
 	// A peer that has the other link as its first: these should be one.

@@ -299,6 +299,18 @@ func TestOMRReplaced(t *testing.T) {
 	}
 	l.run(3 * time.Minute)
 	a.expectOnMesh("")
+
+	l = newLab(t, 1)
+	a = l.router("a", "lan", 1)
+	l.run(3 * time.Minute)
+	l.serve(0x5000, "fd00::/64", slaac.With(netdata.Low))
+	l.sent()
+	l.run(20 * time.Second)
+	a.expectOnMesh(a.omr() + " ao low")
+	got = l.sent("a RA")
+	if last := got[len(got)-1]; !strings.Contains(last, "R "+a.omr()+" medium 1800") || !strings.Contains(last, "R fd00::/64 medium 1800") {
+		t.Errorf("said %s", last)
+	}
 }
 
 // has reports whether the leader's network data has an OMR prefix.
@@ -425,7 +437,59 @@ func TestDefaultRoute(t *testing.T) {
 	}
 	a.m.SetDelegated(nil)
 	l.run(10 * time.Second)
+	a.expectRoute("::/0", "a")
+	l.run(narrowAfter)
 	a.expectRoute("fc00::/7", "a")
+}
+
+// A router that cannot make up its mind keeps nobody busy.
+func TestUndecided(t *testing.T) {
+	l := newLab(t, 1)
+	a := l.router("a", "lan", 1)
+	a.m.SetDelegated([]Delegated{forever("2001:db8:100::/64")})
+	main := l.foreign("main", "lan", 8, advert(goodPrefix("fd99::/64")))
+	l.run(time.Minute)
+	f := l.foreign("rogue", "lan", 7, ndp.RouterAdvert{})
+	published := 0
+	publish := a.m.cfg.Publish
+	a.m.cfg.Publish = func(p Publication) {
+		published++
+		publish(p)
+	}
+	l.sent()
+	rs, ra := 0, 0
+	for i := range 1200 {
+		switch i % 4 {
+		case 0:
+			f.ra = ndp.RouterAdvert{Lifetime: time.Hour}
+		case 1:
+			f.ra = ndp.RouterAdvert{}
+		case 2:
+			f.ra = advert(ndp.RouteInfo{Prefix: prefix("fd77::/48"), Lifetime: time.Second})
+		}
+		f.advertise()
+		if i == 200 {
+			main.off()
+		}
+		l.run(500 * time.Millisecond)
+		for _, line := range l.sent("a R") {
+			if strings.Contains(line, "a RS") {
+				rs++
+			} else {
+				ra++
+			}
+		}
+		if i == 600 && a.onLink().State != OnLinkAdvertising {
+			t.Errorf("on-link %+v", a.onLink())
+		}
+	}
+	if published > 3 {
+		t.Errorf("%d publications in ten minutes", published)
+	}
+	if rs > 33 || ra > 201 {
+		t.Errorf("%d solicitations and %d advertisements in ten minutes", rs, ra)
+	}
+	a.expectRoute("::/0", "a")
 }
 
 func TestNAT64(t *testing.T) {

@@ -13,7 +13,13 @@ const goodLinkAfter = 5 * time.Minute
 
 const goodQuality = 3
 
-// routeKind is what the mesh is told to be reached through us.
+// narrowAfter is how long the route stays as it is after a narrower one would
+// do: a neighbour that says one thing now and the other then shall not keep the
+// whole mesh busy.
+const narrowAfter = 30 * time.Second
+
+// routeKind is what the mesh is told to be reached through us: the larger, the
+// wider.
 type routeKind uint8
 
 const (
@@ -27,22 +33,38 @@ type route struct {
 	m          *Manager
 	kind       routeKind
 	preference netdata.Preference
-	fixed      bool // the preference was set
-	timer      *alarm.Timer
+	fixed      bool         // the preference was set
+	timer      *alarm.Timer // the link to the parent is good again
+	narrow     *alarm.Timer
 }
 
 func (r *route) init(m *Manager) {
 	r.m = m
 	r.timer = m.timer(r.byRole)
+	r.narrow = m.timer(func() { r.set(r.needed()) })
 }
 
-func (r *route) stop() { r.kind = toNowhere }
+func (r *route) stop() {
+	r.kind = toNowhere
+	r.narrow.Stop()
+}
 
-// evaluate finds the narrowest route that leads everywhere hosts can be.
+// evaluate widens the route at once, and narrows it later.
 func (r *route) evaluate() {
 	if !r.m.running {
 		return
 	}
+	switch kind := r.needed(); {
+	case kind >= r.kind:
+		r.narrow.Stop()
+		r.set(kind)
+	case !r.narrow.Running():
+		r.narrow.Start(narrowAfter)
+	}
+}
+
+// needed returns the narrowest route that leads everywhere hosts can be.
+func (r *route) needed() routeKind {
 	var ula, global, beyond bool
 	for _, l := range r.m.links {
 		if !l.running {
@@ -52,13 +74,16 @@ func (r *route) evaluate() {
 		global = global || l.factors.nonULAOnLink
 		beyond = beyond || l.factors.nonULARoute
 	}
-	kind := toNowhere
 	switch {
 	case global, beyond && r.m.omr.favored.infrastructureDerived():
-		kind = toDefault
+		return toDefault
 	case ula:
-		kind = toULA
+		return toULA
 	}
+	return toNowhere
+}
+
+func (r *route) set(kind routeKind) {
 	if kind != r.kind {
 		r.kind = kind
 		r.m.changed = true

@@ -15,6 +15,9 @@ const (
 	solicitDelay    = time.Second
 	solicitInterval = 4 * time.Second
 	solicitWait     = time.Second // after the last
+	// solicitPause is the least time until all are asked again: who says what
+	// lasts but a second shall not keep us from deciding.
+	solicitPause = time.Minute
 )
 
 // A solicitor asks all routers of a link, and then forgets what they did not
@@ -23,6 +26,7 @@ type solicitor struct {
 	l     *link
 	timer *alarm.Timer
 	began time.Time
+	ended time.Time
 	sent  int
 }
 
@@ -46,6 +50,7 @@ func (s *solicitor) stop() { s.timer.Stop() }
 func (s *solicitor) fire() {
 	l := s.l
 	if s.sent == solicitCount {
+		s.ended = l.m.now()
 		l.forget(s.began)
 		l.schedule(atOnce)
 		return
@@ -133,6 +138,9 @@ func (l *link) setTimers(now time.Time) {
 		stale.add(l.mirroredAt.Add(min(staleTime, l.mirrored.Lifetime)))
 	}
 	ageing.arm(l.ageing)
+	if next := l.solicit.ended.Add(solicitPause); !stale.t.IsZero() && stale.t.Before(next) {
+		stale.t = next
+	}
 	stale.arm(l.stale)
 }
 
