@@ -94,6 +94,11 @@ func (m *Machine) BrowseTypes(f func(Event)) *Watch {
 // browse watches what the PTR records of a name lead to.
 func (m *Machine) browse(name Name, f func(Event), read func(target Name) (dnssd.Service, bool)) *Watch {
 	w := &Watch{m: m}
+	tell := func(ev Event) {
+		if !w.done { // by an earlier of these
+			f(ev)
+		}
+	}
 	known := map[int]map[string]Event{} // by interface and the target's key
 	w.watch([]topicKey{{string(name), TypePTR}}, func(l *link) {
 		now, old := map[string]Event{}, known[l.Index]
@@ -113,12 +118,12 @@ func (m *Machine) browse(name Name, f func(Event), read func(target Name) (dnssd
 			if _, ok := now[k]; !ok {
 				gone := old[k]
 				gone.Kind = Removed
-				f(gone)
+				tell(gone)
 			}
 		}
 		for _, k := range slices.Sorted(maps.Keys(now)) {
 			if _, ok := old[k]; !ok {
-				f(now[k])
+				tell(now[k])
 			}
 		}
 	})
@@ -218,7 +223,7 @@ func (m *Machine) resolve(instance, service string, whole bool, f func(Event)) (
 		if now != nil && whole && len(now.Addrs) == 0 {
 			now = nil
 		}
-		tell(known, l, now, f)
+		tell(known, l.Index, now, f)
 	}
 	w.onStop = func() {
 		for _, k := range slices.Sorted(maps.Keys(hosts)) {
@@ -291,13 +296,13 @@ func (l *link) addrs(host Name) (as []netip.Addr, own bool) {
 }
 
 // tell says what is different of what is known on a link.
-func tell(known map[int]*Event, l *link, now *Event, f func(Event)) {
-	old := known[l.Index]
+func tell(known map[int]*Event, iface int, now *Event, f func(Event)) {
+	old := known[iface]
 	switch {
 	case now == nil && old == nil:
 		return
 	case now == nil:
-		delete(known, l.Index)
+		delete(known, iface)
 		gone := *old
 		gone.Kind = Removed
 		f(gone)
@@ -309,7 +314,7 @@ func tell(known map[int]*Event, l *link, now *Event, f func(Event)) {
 	default:
 		now.Kind = Changed
 	}
-	known[l.Index] = now
+	known[iface] = now
 	f(*now)
 }
 
@@ -332,7 +337,7 @@ func (m *Machine) ResolveHost(host string, f func(Event)) (*Watch, error) {
 		if as, own := l.addrs(name); len(as) > 0 {
 			now = &Event{Iface: l.Index, Own: own, Host: name, Addrs: as}
 		}
-		tell(known, l, now, f)
+		tell(known, l.Index, now, f)
 	})
 	return w, nil
 }
@@ -347,45 +352,45 @@ func (m *Machine) Discover(service string, f func(Event)) (*Watch, error) {
 	type found struct {
 		watch *Watch
 		on    map[int]bool   // where it is listed
-		told  map[int]*Event // where it is resolved, and told
+		have  map[int]*Event // where it is resolved
+		told  map[int]*Event // where both, and told
 	}
-	all := map[string]*found{}
+	all := map[string]*found{} // by folded instance
+	sync := func(fd *found, iface int) {
+		var now *Event
+		if ev := fd.have[iface]; ev != nil && fd.on[iface] {
+			c := *ev
+			now = &c
+		}
+		tell(fd.told, iface, now, f)
+	}
 	browse, err := m.Browse(service, func(ev Event) {
-		i := ev.Service.Instance
-		fd := all[i]
+		k := fold(ev.Service.Instance)
+		fd := all[k]
 		switch {
 		case ev.Kind == Removed && fd != nil:
 			delete(fd.on, ev.Iface)
-			if told := fd.told[ev.Iface]; told != nil {
-				delete(fd.told, ev.Iface)
-				gone := *told
-				gone.Kind = Removed
-				f(gone)
-			}
 			if len(fd.on) == 0 {
-				delete(all, i)
+				delete(all, k)
 				fd.watch.Stop()
 			}
+			sync(fd, ev.Iface)
 		case ev.Kind == Added && fd != nil:
 			fd.on[ev.Iface] = true
+			sync(fd, ev.Iface)
 		case ev.Kind == Added:
-			fd = &found{on: map[int]bool{ev.Iface: true}, told: map[int]*Event{}}
-			w, err := m.Resolve(i, typ, func(ev Event) {
-				if all[i] != fd {
-					return
+			fd = &found{on: map[int]bool{ev.Iface: true}, have: map[int]*Event{}, told: map[int]*Event{}}
+			w, err := m.Resolve(ev.Service.Instance, typ, func(ev Event) {
+				if fd.have[ev.Iface] = &ev; ev.Kind == Removed {
+					delete(fd.have, ev.Iface)
 				}
-				if ev.Kind == Removed {
-					delete(fd.told, ev.Iface)
-				} else {
-					fd.told[ev.Iface] = &ev
-				}
-				f(ev)
+				sync(fd, ev.Iface)
 			})
 			if err != nil {
 				return
 			}
 			fd.watch = w
-			all[i] = fd
+			all[k] = fd
 		}
 	})
 	if err != nil {

@@ -576,3 +576,20 @@ func TestInstance(t *testing.T) {
 		}
 	}
 }
+
+// Who stops from within an event gets no more of them.
+func TestStopWithin(t *testing.T) {
+	n, a := alone(t, Config{})
+	var w, d *Watch
+	events := 0
+	w, _ = a.Browse("_hap._udp", func(Event) { events++; w.Stop() })
+	d, _ = a.Discover("_hap._udp", func(Event) { events++; d.Stop() })
+	for _, i := range []string{"One", "Two"} {
+		n.hear(a, Message{Response: true, Answers: []Record{ptr("One", time.Hour), ptr("Two", time.Hour),
+			srv(i, "hw.local.", 80, time.Hour), txt(i, "\x00", time.Hour), aaaa("hw.local.", "fd00::1", time.Hour)}})
+	}
+	n.run(time.Minute)
+	if events != 2 || len(a.topics) != 0 {
+		t.Errorf("%d events, and %d topics are left", events, len(a.topics))
+	}
+}
