@@ -68,6 +68,7 @@ type exam struct {
 	links    []infra.Link // to examine
 	names    []string     // theirs, of those that exist
 	mesh     int          // index of its interface; 0: there is none
+	adverts  []advert     // that a probe has made arrive
 	code     string       // of the check that runs
 	findings []Finding
 }

@@ -53,6 +53,7 @@ func admit(t *testing.T) *patient {
 		ip link set lo up
 		ip link set lan0 up
 		ip link set rtr0 up
+		sysctl ipv6/conf/lan0/accept_ra_from_local 1
 		ip -6 route add default via fe80::1 dev lan0
 		sysctl ipv6/conf/all/forwarding 1
 		sysctl ipv6/conf/lan0/accept_ra 2
@@ -157,7 +158,10 @@ func advertise(p *patient, iface string) {
 		if in.Type != ndp.TypeRouterSolicit {
 			return
 		}
-		ra := ndp.RouterAdvert{HopLimit: 64, Lifetime: time.Hour}
+		ra := ndp.RouterAdvert{HopLimit: 64, Lifetime: time.Hour, Options: []ndp.Option{
+			ndp.RouteInfo{Prefix: netip.MustParsePrefix("fd77::/64"), Lifetime: time.Hour}, // of another mesh
+			ndp.RouteInfo{Prefix: omr, Lifetime: time.Hour},                                // of ours, by its other border router
+		}}
 		typ, code := ra.ICMP()
 		_ = f.Send(link, ndp.Out{Src: f.Links()[0].LinkLocal, Dst: ipv6.AllNodesLinkLocal, Type: typ, Code: code, Body: ra.Append(nil)})
 	}
@@ -393,6 +397,11 @@ var faults = []struct {
 		p.Probe = true
 		do(p.T, `nft "add table ip6 fw; add chain ip6 fw input { type filter hook input priority 0; }
 			add rule ip6 fw input iifname lan0 icmpv6 type nd-router-advert drop"`)
+	}},
+	{"routes not taken", "HOST-RIO", func(p *patient) {
+		advertise(p, "rtr0")
+		conf("accept_ra_rt_info_min_plen", "65")(p)
+		p.Probe = true
 	}},
 	{"packets to the mesh dropped", "HOST-PATH", func(p *patient) {
 		p.Probe = true

@@ -18,6 +18,7 @@ import (
 // probeChecks act only if Options.Probe.
 var probeChecks = []Check{
 	{"HOST-RADROP", "router advertisements that arrive are heard (probe)", checkAdvertsHeard},
+	{"HOST-RIO", "routes that are advertised get into the kernel (probe)", checkRoutesInstalled},
 	{"HOST-PATH", "a packet of a neighbor gets to the mesh (probe)", checkPath},
 }
 
@@ -81,7 +82,9 @@ func checkAdvertsHeard(e *exam) {
 			continue
 		}
 		arrived, heard := e.solicit(l)
-		for _, src := range arrived {
+		e.adverts = append(e.adverts, arrived...)
+		for _, in := range arrived {
+			src := in.Src
 			if slices.Contains(heard, src) {
 				continue
 			}
@@ -92,9 +95,39 @@ func checkAdvertsHeard(e *exam) {
 	}
 }
 
-// solicit returns the routers whose advertisements arrive on a link and those
-// whose a socket receives, within half of the time.
-func (e *exam) solicit(l infra.Link) (arrived, heard []netip.Addr) {
+// checkRoutesInstalled goes through what checkAdvertsHeard has received.
+func checkRoutesInstalled(e *exam) {
+	if e.had("HOST-RA", "HOST-RADROP", "HOST-RTINFO", "HOST-RIOLEN") {
+		return
+	}
+	routes := mainRoutes(netlink.FAMILY_V6)
+	for _, a := range e.adverts {
+		m, err := ndp.Decode(a.Type, a.Code, a.Body)
+		if err != nil || ndp.Validate(a.In, m) != nil {
+			continue
+		}
+		for _, o := range m.(ndp.RouterAdvert).Options {
+			rio, ok := o.(ndp.RouteInfo)
+			p := rio.Prefix
+			if !ok || rio.Lifetime == 0 || p.Bits() == 0 || p.Bits() > 64 || slices.Contains(e.meshPrefixes(), p) ||
+				slices.ContainsFunc(routes, func(r netlink.Route) bool { return prefix(r.Dst) == p }) {
+				continue
+			}
+			e.problem(p.String(), "gatewayd doctor names settings that are wrong; ip -6 route show "+p.String()+" and journalctl -u NetworkManager -u systemd-networkd say more",
+				"%v advertises on %s that it leads to %v, and the host has no such route.", a.Src, a.link, p)
+		}
+	}
+}
+
+// An advert is a router advertisement that arrived.
+type advert struct {
+	ndp.In
+	link string
+}
+
+// solicit returns the router advertisements that arrive on a link and the
+// routers whose a socket receives, within half of the time.
+func (e *exam) solicit(l infra.Link) (arrived []advert, heard []netip.Addr) {
 	tap, err := openTap(l.Index)
 	if err != nil {
 		return nil, nil
@@ -120,8 +153,9 @@ func (e *exam) solicit(l infra.Link) (arrived, heard []netip.Addr) {
 			break
 		}
 		if h, payload, err := ipv6.DecodeHeader(p); err == nil && !outgoing && h.NextHeader == ipv6.ProtoICMPv6 &&
-			len(payload) > 0 && payload[0] == ndp.TypeRouterAdvert {
-			arrived = append(arrived, h.Src)
+			len(payload) > 4 && payload[0] == ndp.TypeRouterAdvert {
+			arrived = append(arrived, advert{link: l.Name, In: ndp.In{
+				Src: h.Src, Dst: h.Dst, HopLimit: h.HopLimit, Type: payload[0], Code: payload[1], Body: slices.Clone(payload[4:])}})
 			deadline = time.Now().Add(min(time.Until(deadline), 100*time.Millisecond))
 		}
 	}

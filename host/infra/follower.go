@@ -216,6 +216,9 @@ func (f *Follower) look() (links []Link, news bool) {
 	for _, l := range f.links {
 		next := now.link(l)
 		next.ID = l.ID
+		if next.Index == l.Index && next.usable(l.LinkLocal) {
+			next.LinkLocal = l.LinkLocal // for others, another address is another router
+		}
 		if l.Index != 0 && l.Index != next.Index {
 			f.lost(l)
 		} else if l.Name != "" && next.Name != l.Name && f.opt.Sysctl != nil {

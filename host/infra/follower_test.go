@@ -36,7 +36,11 @@ func TestFollow(t *testing.T) {
 		t.Errorf("prefixes %v of %+v", p, l.Addrs)
 	}
 	ip(t, "addr", "add", "fe80::5/64", "dev", "inf0", "nodad")
+	first := l.LinkLocal
 	l = r.await(t, "inf0", "with two link-local addresses", func(l Link) bool { return len(l.Others()) == 1 })
+	if l.LinkLocal != first || l.Others()[0] != netip.MustParseAddr("fe80::5") {
+		t.Errorf("link-local address was %v and is %v besides %v", first, l.LinkLocal, l.Others())
+	}
 
 	ip(t, "link", "set", "peer0", "down") // the carrier goes
 	r.await(t, "inf0", "down", func(l Link) bool { return !l.Up })

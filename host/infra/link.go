@@ -37,6 +37,13 @@ type Addr struct {
 // Ready reports whether messages can be sent and received.
 func (l Link) Ready() bool { return l.Up && l.LinkLocal.IsValid() }
 
+// usable reports whether the interface has a link-local address to send from.
+func (l Link) usable(ip netip.Addr) bool {
+	return slices.ContainsFunc(l.Addrs, func(a Addr) bool {
+		return a.Prefix.Addr() == ip && ip.Is6() && ip.IsLinkLocalUnicast() && !a.Tentative && !a.Duplicate
+	})
+}
+
 // Others returns the link-local addresses besides LinkLocal.
 func (l Link) Others() (list []netip.Addr) {
 	for _, a := range l.Addrs {

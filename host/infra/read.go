@@ -46,8 +46,8 @@ func (f *Follower) read() (*kernel, error) {
 			l.MAC = ndp.EUI48([6]byte(a.HardwareAddr))
 		}
 		for _, addr := range l.Addrs {
-			if ip := addr.Prefix.Addr(); !l.LinkLocal.IsValid() && ip.Is6() && ip.IsLinkLocalUnicast() && !addr.Tentative && !addr.Duplicate {
-				l.LinkLocal = ip
+			if !l.LinkLocal.IsValid() && l.usable(addr.Prefix.Addr()) {
+				l.LinkLocal = addr.Prefix.Addr()
 			}
 		}
 		if len(a.AltNames) > 0 {
