@@ -19,6 +19,7 @@ const eapRuns = 2000
 // reference of EAP-PSK is hostapd, the only other server that has it, and that
 // of EAP-TLS is FreeRADIUS.
 func (t *table) eap() {
+	defer t.pana()
 	runs := eapRuns
 	if t.packets < 1000 {
 		runs /= 10 // -quick
@@ -42,6 +43,24 @@ func (t *table) eap() {
 				t.note("EAP-%s by RADIUS, %s: %s authentications/s, %s ms of CPU each", m.method, name, figure(a.rate), figure(a.cpu))
 			}
 		}
+	}
+}
+
+// panaLine is a result of package pana's benchmark: client and agent, whole
+// authentications with the network key handed out, on one core.
+var panaLine = regexp.MustCompile(`(?m)^BenchmarkAuthentication/(\S+?)(?:-\d+)?\s.*?\s([\d.]+) auth/s`)
+
+// pana notes how many authentications by PANA there are in a second, to be
+// compared with those of the servers above.
+func (t *table) pana() {
+	out, err := exec.Command("go", "test", "-run", "^$", "-bench", "^BenchmarkAuthentication$", "-cpu", "1", "gatewayd/pana").CombinedOutput()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "\n*** SKIPPED: authentications by PANA: %v: %s ***\n\n", err, out)
+		return
+	}
+	for _, m := range panaLine.FindAllSubmatch(out, -1) {
+		rate, _ := strconv.ParseFloat(string(m[2]), 64)
+		t.note("%s by PANA, client and agent on one core: %s authentications/s", m[1], figure(rate))
 	}
 }
 
