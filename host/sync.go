@@ -17,8 +17,15 @@ import (
 // rt_protos; ip shows it as "proto 154".
 const RouteProtocol = 154
 
-// defaultMetric is what the kernel makes of an IPv6 route without one.
-const defaultMetric = 1024
+// Metrics of routes that do not say one. The kernel gives 1024 to a route that
+// a router advertisement brings, and among equals takes the one advertised with
+// the highest preference: the routes to the mesh must come before those that
+// its other border routers advertise, but a default route not before the
+// host's own.
+const (
+	meshMetric    = 128
+	defaultMetric = 1024
+)
 
 // A Config is what the interface should have.
 type Config struct {
@@ -40,7 +47,7 @@ type Address struct {
 // A Route is an IPv6 destination reached through the mesh.
 type Route struct {
 	Dst    netip.Prefix // masked
-	Metric int          // lower is preferred; 0 is the kernel's 1024
+	Metric int          // lower is preferred; 0 is 128, for the default route 1024
 }
 
 type addrSet map[netip.Addr]Address
@@ -97,7 +104,10 @@ func wantedRoutes(list []Route) (map[Route]bool, error) {
 			return nil, fmt.Errorf("host: %v metric %d is no IPv6 route", r.Dst, r.Metric)
 		}
 		if r.Metric == 0 {
-			r.Metric = defaultMetric
+			r.Metric = meshMetric
+			if r.Dst.Bits() == 0 {
+				r.Metric = defaultMetric
+			}
 		}
 		want[r] = true
 	}

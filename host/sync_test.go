@@ -31,7 +31,7 @@ func TestSync(t *testing.T) {
 		},
 		addrs: `fd00:1::1/64 scope global nodad noprefixroute valid_lft forever preferred_lft forever
 			fe80::2/64 scope link nodad valid_lft forever preferred_lft forever`,
-		routes: `fd00:1::/64 proto 154 metric 1024
+		routes: `fd00:1::/64 proto 154 metric 128
 			fd00:2::/60 proto 154 metric 77
 			fe80::/64 proto kernel metric 256`,
 	}, {
@@ -41,23 +41,23 @@ func TestSync(t *testing.T) {
 				{Prefix: pfx("fd00:1::1/64"), Deprecated: true},
 				{Prefix: pfx("fe80::2/128"), OnLink: true},
 			},
-			Routes: []Route{{Dst: pfx("fd00:1::/64"), Metric: 1024}, {Dst: pfx("fd00:2::/60"), Metric: 78}},
+			Routes: []Route{{Dst: pfx("fd00:1::/64"), Metric: 128}, {Dst: pfx("fd00:2::/60"), Metric: 78}},
 		},
 		addrs: `fd00:1::1/64 scope global nodad deprecated dynamic noprefixroute valid_lft 2147483647sec preferred_lft 0sec
 			fe80::2/128 scope link nodad valid_lft forever preferred_lft forever`,
-		routes: `fd00:1::/64 proto 154 metric 1024
+		routes: `fd00:1::/64 proto 154 metric 128
 			fd00:2::/60 proto 154 metric 78
 			fe80::2 proto kernel metric 256`,
 	}, {
 		name: "preferred again, with the prefix's route; the default route",
 		want: Config{
 			Addrs:  []Address{{Prefix: pfx("fd00:1::1/64"), OnLink: true}},
-			Routes: []Route{{Dst: pfx("::/0"), Metric: 5000}, {Dst: pfx("fd00:3::5/128")}},
+			Routes: []Route{{Dst: pfx("::/0")}, {Dst: pfx("fd00:3::5/128")}},
 		},
 		addrs: `fd00:1::1/64 scope global nodad valid_lft forever preferred_lft forever`,
 		routes: `fd00:1::/64 proto kernel metric 256
-			fd00:3::5 proto 154 metric 1024
-			default proto 154 metric 5000`,
+			fd00:3::5 proto 154 metric 128
+			default proto 154 metric 1024`,
 	}, {
 		name: "nothing again",
 	}}
@@ -149,13 +149,13 @@ func TestSyncOthers(t *testing.T) {
 	ours := "fd00:1::1/64 scope global nodad noprefixroute valid_lft forever preferred_lft forever\n"
 	theirs := "fd00:9::9/128 scope global nodad valid_lft forever preferred_lft forever"
 	wantLines(t, "addresses", addresses(t, "wpan0"), ours+theirs)
-	wantLines(t, "routes", routes(t, "wpan0"), "fd00:1::/64 proto 154 metric 1024\n"+
+	wantLines(t, "routes", routes(t, "wpan0"), "fd00:1::/64 proto 154 metric 128\n"+
 		"fd00:8::/64 proto static metric 1024\nfd00:9::9 proto kernel metric 256")
 
 	ip(t, "link", "set", "wpan0", "down") // the kernel drops all of it
 	mustSync(t, tun, config)
 	wantLines(t, "addresses", addresses(t, "wpan0"), ours)
-	wantLines(t, "routes", routes(t, "wpan0"), "fd00:1::/64 proto 154 metric 1024")
+	wantLines(t, "routes", routes(t, "wpan0"), "fd00:1::/64 proto 154 metric 128")
 
 	mustSync(t, tun, Config{})
 	wantLines(t, "addresses", addresses(t, "wpan0"), "")
@@ -193,7 +193,7 @@ func TestSyncRouteTaken(t *testing.T) {
 	mustSync(t, first, c)
 	c.Addrs = []Address{{Prefix: local}}
 	err := second.Sync(c)
-	if err == nil || !strings.Contains(err.Error(), "adding route fd00:1::/64 metric 1024: another interface has it") {
+	if err == nil || !strings.Contains(err.Error(), "adding route fd00:1::/64 metric 128: another interface has it") {
 		t.Errorf("Sync: %v", err)
 	}
 	wantLines(t, "addresses", addresses(t, "wpan1"),
