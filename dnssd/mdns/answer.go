@@ -255,7 +255,12 @@ func (l *link) forget(r *rr) {
 // flushDue multicasts the answers whose time has come, with those that have
 // not yet waited out their delay but may be sent (RFC 6762 Section 6.4).
 func (l *link) flushDue() {
-	l.pending = slices.DeleteFunc(l.pending, func(p *pending) bool { return p.rr == nil || !p.rr.live(l) && l.drop1(p.rr) })
+	l.pending = slices.DeleteFunc(l.pending, func(p *pending) bool {
+		if p.rr != nil && !p.rr.live(l) {
+			l.forget(p.rr)
+		}
+		return p.rr == nil
+	})
 	if len(l.pending) == 0 {
 		l.pending = nil
 		l.flushTimer.Stop()
@@ -295,12 +300,6 @@ func (l *link) flushDue() {
 		l.pendingAt[r].earliest = now.Add(burstGap)
 	}
 	l.flushDue()
-}
-
-// drop1 forgets a record; it is true for the sake of flushDue.
-func (l *link) drop1(r *rr) bool {
-	l.forget(r)
-	return true
 }
 
 // responseFlags are a response's (RFC 6762 Sections 18.2 and 18.4).

@@ -67,7 +67,7 @@ func (m *Machine) Browse(service string, f func(Event)) (*Watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	of, err := typeName2(typ, "")
+	of, err := serviceType(typ, "")
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (m *Machine) BrowseTypes(f func(Event)) *Watch {
 			return dnssd.Service{}, false
 		}
 		typ := labels[0] + "." + labels[1]
-		_, err := typeName2(typ, "")
+		_, err := serviceType(typ, "")
 		return dnssd.Service{Type: typ}, err == nil
 	})
 }
@@ -136,7 +136,7 @@ func splitType(service string) (name Name, typ string, err error) {
 	if !ok {
 		sub, typ = "", service
 	}
-	name, err = typeName2(typ, sub)
+	name, err = serviceType(typ, sub)
 	return name, typ, err
 }
 
@@ -175,7 +175,7 @@ func (m *Machine) Resolve(instance, service string, f func(Event)) (*Watch, erro
 
 // resolve is Resolve, or, if not whole, is content without an address.
 func (m *Machine) resolve(instance, service string, whole bool, f func(Event)) (*Watch, error) {
-	if _, err := typeName2(service, ""); err != nil {
+	if _, err := serviceType(service, ""); err != nil {
 		return nil, err
 	}
 	name, err := instanceName(instance, service)

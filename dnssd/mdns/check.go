@@ -1,7 +1,6 @@
 package mdns
 
 import (
-	"net/netip"
 	"time"
 
 	"gatewayd/alarm"
@@ -17,15 +16,11 @@ type LinkStatus struct {
 	// Own multicasts that came back: the host lets them out and in again.
 	Looped4, Looped6 time.Time
 	// What came from other hosts, and from other processes of this one.
-	Heard    time.Time
-	HeardOwn time.Time
-	Names    int // that are established
-	Probing  int
-	Cached   int
+	Heard, HeardHere time.Time
+	Names            int // that are established
+	Probing          int
+	Cached           int
 }
-
-// heard notes a packet from an address.
-func (s *LinkStatus) heard(now time.Time, from netip.Addr) { s.Heard = now }
 
 // Links are the links' status.
 func (m *Machine) Links() []LinkStatus {

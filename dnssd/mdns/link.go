@@ -210,7 +210,11 @@ func (m *Machine) Receive(iface int, from netip.AddrPort, to netip.Addr, b []byt
 		m.counters.Ignored++
 		return
 	}
-	l.status.heard(m.now(), src)
+	if m.own[src] {
+		l.status.HeardHere = m.now()
+	} else {
+		l.status.Heard = m.now()
+	}
 	if msg.Response {
 		l.handleResponse(&msg)
 	} else {

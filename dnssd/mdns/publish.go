@@ -101,7 +101,7 @@ func (m *Machine) Publish(owner string, h dnssd.Host, opt Options) (*Registratio
 	if m.stopped {
 		return nil, ErrStopped
 	}
-	if err := check1(&h); err != nil {
+	if err := validate(&h); err != nil {
 		return nil, fmt.Errorf("mdns: publish %q: %w", h.Name, err)
 	}
 	r := m.regs[owner]
@@ -136,8 +136,8 @@ func (m *Machine) Publish(owner string, h dnssd.Host, opt Options) (*Registratio
 	return r, nil
 }
 
-// check1 says what is wrong with a host by itself.
-func check1(h *dnssd.Host) error {
+// validate says what is wrong with a host by itself.
+func validate(h *dnssd.Host) error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%w: %s", ErrBadHost, fmt.Sprintf(format, args...))
 	}
@@ -147,11 +147,11 @@ func check1(h *dnssd.Host) error {
 	seen := map[string]bool{}
 	for i := range h.Services {
 		s := &h.Services[i]
-		if _, err := typeName2(s.Type, ""); err != nil {
+		if _, err := serviceType(s.Type, ""); err != nil {
 			return bad("%v", err)
 		}
 		for _, sub := range s.Subtypes {
-			if _, err := typeName2(s.Type, sub); err != nil {
+			if _, err := serviceType(s.Type, sub); err != nil {
 				return bad("%v", err)
 			}
 		}
@@ -177,8 +177,8 @@ func goodLabel(s string) bool {
 		!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
-// typeName2 is the name of a type, "_hap._udp", or of a subtype of it.
-func typeName2(service, subtype string) (Name, error) {
+// serviceType is the name of a type, "_hap._udp", or of a subtype of it.
+func serviceType(service, subtype string) (Name, error) {
 	app, proto, ok := strings.Cut(service, ".")
 	if !ok || len(app) < 2 || app[0] != '_' || fold(proto) != "_udp" && fold(proto) != "_tcp" {
 		return "", fmt.Errorf("mdns: service type %q is not like %q", service, "_name._udp")
@@ -381,7 +381,7 @@ func (r *Registration) build(a string) []*rr {
 	if txt == "" {
 		txt = "\x00"
 	}
-	typ, _ := typeName2(s.Type, "")
+	typ, _ := serviceType(s.Type, "")
 	srv := string([]byte{
 		byte(s.Priority >> 8), byte(s.Priority), byte(s.Weight >> 8), byte(s.Weight), byte(s.Port >> 8), byte(s.Port),
 	}) + string(r.name(""))
@@ -391,7 +391,7 @@ func (r *Registration) build(a string) []*rr {
 		{Record: Record{name, TypeTXT, ClassIN, true, ttl, txt}},
 	}
 	for _, sub := range s.Subtypes {
-		n, _ := typeName2(s.Type, sub)
+		n, _ := serviceType(s.Type, sub)
 		rs = append(rs, &rr{Record: Record{n, TypePTR, ClassIN, false, ttl, string(name)}})
 	}
 	return rs

@@ -401,3 +401,50 @@ func TestPublishRefuses(t *testing.T) {
 		t.Errorf("published: %+v", a.Registrations())
 	}
 }
+
+// What cannot be read, is from elsewhere or is to be ignored is counted, and
+// has no other effect.
+func TestBadPackets(t *testing.T) {
+	n, a := established(t)
+	good := query(asks("sensor-7.local.", TypeAAAA))
+	other := Message{Response: true, Answers: []Record{{name("sensor-7.local."), TypeAAAA, ClassIN, true, time.Minute, string(addrs("fd00::3")[0].AsSlice())}}}
+	change := func(m Message, f func(*Message)) []byte { f(&m); return m.Append(nil) }
+	near, far := "[fe80::99]:5353", "[2001:db8::99]:5353"
+	self := a.addr(1)
+	for _, tt := range []struct {
+		name  string
+		iface int
+		from  string
+		to    netip.Addr
+		b     []byte
+		want  Counters
+	}{
+		{"no such link", 2, near, Group6, good.Append(nil), Counters{}},
+		{"cut", 1, near, Group6, good.Append(nil)[:20], Counters{Received: 1, Malformed: 1}},
+		{"empty", 1, near, Group6, nil, Counters{Received: 1, Malformed: 1}},
+		{"long", 1, near, Group6, make([]byte, 9001), Counters{Received: 1, Malformed: 1}},
+		{"another opcode", 1, near, Group6, change(good, func(m *Message) { m.Opcode = 5 }), Counters{Received: 1, Ignored: 1}},
+		{"an error", 1, near, Group6, change(other, func(m *Message) { m.Rcode = 3 }), Counters{Received: 1, Ignored: 1}},
+		{"answer from another port", 1, "[fe80::99]:5354", Group6, other.Append(nil), Counters{Received: 1, Ignored: 1}},
+		{"answer from elsewhere", 1, far, self, other.Append(nil), Counters{Received: 1, OffLink: 1}},
+		{"question from elsewhere", 1, far, self, good.Append(nil), Counters{Received: 1, OffLink: 1}},
+		{"legacy question from elsewhere", 1, "[2001:db8::99]:999", Group6, good.Append(nil), Counters{Received: 1, OffLink: 1}},
+		{"another class", 1, near, Group6, change(other, func(m *Message) { m.Answers[0].Class = 3 }), Counters{Received: 1}},
+	} {
+		before := a.Counters()
+		a.Receive(tt.iface, netip.MustParseAddrPort(tt.from), tt.to, tt.b)
+		n.run(5 * time.Second)
+		if got := lines(n.take()); got != "" {
+			t.Errorf("%s: sent %s", tt.name, got)
+		}
+		c := a.Counters()
+		got := Counters{Received: c.Received - before.Received, Malformed: c.Malformed - before.Malformed,
+			Ignored: c.Ignored - before.Ignored, OffLink: c.OffLink - before.OffLink, Conflicts: c.Conflicts - before.Conflicts}
+		if got != tt.want {
+			t.Errorf("%s: counted %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+	if a.cache.len() != 0 {
+		t.Errorf("%d records were kept", a.cache.len())
+	}
+}
