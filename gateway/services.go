@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"time"
 
 	"gatewayd/dnssd"
 	"gatewayd/dnssd/mdns"
@@ -163,6 +162,3 @@ func (g *Gateway) Registered() []srp.Registration {
 	}
 	return g.services.srp.Hosts()
 }
-
-// upstreamTimeout is how long a resolver of the host may take.
-const upstreamTimeout = 3 * time.Second

@@ -31,6 +31,8 @@ const (
 	resolvConf     = "/etc/resolv.conf"
 	resolvConfAge  = 5 * time.Second
 	maxDNSDatagram = 4096
+	// upstreamTimeout is how long a resolver may take.
+	upstreamTimeout = 3 * time.Second
 )
 
 func newUpstream(g *Gateway) *upstream {
