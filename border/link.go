@@ -104,6 +104,12 @@ func (l *link) stop(say bool) {
 	l.routers, l.rios, l.mirrored = nil, nil, nil
 	l.factors = factors{}
 	l.twin, l.twinUntil = "", time.Time{}
+	for _, o := range l.m.links {
+		if o.running && o.twin == l.name {
+			o.twin, o.twinUntil = "", time.Time{} // it has to do the work now
+			o.schedule(atOnce)
+		}
+	}
 	l.log("BORDER-STOP", "border routing stops on a link")
 }
 

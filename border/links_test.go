@@ -250,6 +250,19 @@ func TestSameLink(t *testing.T) {
 	if n := len(a.hosted["wlan0"]); n != 0 {
 		t.Errorf("host has %v", a.hosted)
 	}
+	// The other takes over when the one is unplugged, and until it is back.
+	a.down("eth0")
+	l.sent()
+	l.run(5 * time.Second)
+	s = a.m.Status()
+	if got := l.sent("RA"); len(got) == 0 || s.State != Running || s.Links[1].SameAs != "" || s.Links[1].OnLink.State != OnLinkAdvertising {
+		t.Errorf("said %v; %+v", got, s)
+	}
+	a.set("eth0", a.ports["eth0"])
+	l.run(30 * time.Second)
+	if s = a.m.Status(); s.Links[1].SameAs != "eth0" || s.Links[1].OnLink.State != OnLinkDeprecating {
+		t.Errorf("links %+v", s.Links)
+	}
 	// Now it is another.
 	a.ports["wlan0"].lan = "attic"
 	l.run(15 * time.Minute)

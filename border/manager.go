@@ -39,7 +39,8 @@ type Event struct {
 	Err    error
 }
 
-// Config is what a Manager needs. Clock, Rand, Store and Send are required.
+// Config is what a Manager needs. Clock, Rand, Store and Send are required; the
+// Clock must have been set.
 type Config struct {
 	Clock *alarm.Clock
 	// Rand spreads messages in time, and makes the ULA prefix of the border
