@@ -1,0 +1,125 @@
+package appliance
+
+import (
+	"encoding/hex"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gatewayd/thread/meshcop"
+)
+
+// A whole dataset: timestamp, channel 15, mask, PAN ID, extended PAN ID, name,
+// mesh-local prefix, key, PSKc, policy.
+const dataset = "0e080000000000010000" + "00030000" + "0f" + "35060004001fffe0" + "01021234" + "02081111111122222222" +
+	"030a6f7074696f6e2d617070" + "0708fd0011112222" + "0000" + "051000112233445566778899aabbccddeeff" +
+	"041000112233445566778899aabbccddeeff" + "0c0402a0f7f8"
+
+func TestParseSettings(t *testing.T) {
+	raw, err := hex.DecodeString(dataset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		text string
+		want Settings
+		errs []string
+	}{
+		{"empty", "", Settings{}, nil},
+		{"only comments", "# a\n\n  # b\n", Settings{}, nil},
+		{"everything", "hostname=cellar\naddress = 192.0.2.7/24\ngateway=192.0.2.1\ndns=192.0.2.1, 2001:db8::1\nradio=spinel+hdlc+uart:///dev/ttyACM0\ndataset=" + dataset,
+			Settings{Hostname: "cellar", Address: netip.MustParsePrefix("192.0.2.7/24"), Gateway: netip.MustParseAddr("192.0.2.1"),
+				DNS:   []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")},
+				Radio: "spinel+hdlc+uart:///dev/ttyACM0", Dataset: raw}, nil},
+		{"from another system", "\ufeffhostname=\"cellar\"\r\naddress=dhcp\r\nradio='auto'\r\n", Settings{Hostname: "cellar"}, nil},
+		{"good lines count", "hostnam=x\nhostname=good\nnonsense\naddress=300.1.1.1/24\n", Settings{Hostname: "good"}, []string{
+			`boot.conf:1: there is no "hostnam"`, "boot.conf:3: want KEY=VALUE", `boot.conf:4: address: "300.1.1.1/24" is neither dhcp`}},
+		{"twice", "hostname=a\nhostname=b\n", Settings{Hostname: "b"}, []string{"boot.conf:2: hostname is given in line 1 already"}},
+		{"a bad second leaves the first", "hostname=a\nhostname=-b\n", Settings{Hostname: "a"}, []string{`boot.conf:2: hostname: "-b" has "-" at byte 0`}},
+		{"too long a name", "hostname=" + strings.Repeat("a", 64), Settings{}, []string{"boot.conf:1: hostname: want 1 to 63"}},
+		{"shell in a name", "hostname=$(reboot)", Settings{}, []string{`has "$" at byte 0`}},
+		{"gateway elsewhere", "address=192.0.2.7/24\n\ngateway=198.51.100.1\n", Settings{Address: netip.MustParsePrefix("192.0.2.7/24")},
+			[]string{"boot.conf:3: gateway: 198.51.100.1 is not in the network"}},
+		{"gateway alone", "gateway=198.51.100.1\n", Settings{}, []string{"boot.conf:1: gateway"}},
+		{"IPv6 address", "address=2001:db8::1/64", Settings{}, []string{"boot.conf:1: address"}},
+		{"bad server", "dns=192.0.2.1 x", Settings{}, []string{`boot.conf:1: dns: "x" is no address`}},
+		{"bad radio", "radio=usb", Settings{}, []string{"boot.conf:1: radio: "}},
+		{"dataset of letters", "dataset=xyz", Settings{}, []string{"boot.conf:1: dataset: want hexadecimal"}},
+		{"dataset cut", "dataset=" + dataset[:60], Settings{}, []string{"boot.conf:1: dataset: "}},
+		{"dataset without a key", "dataset=030a6f7074696f6e2d617070", Settings{}, []string{"boot.conf:1: dataset: lacks"}},
+		{"too long", strings.Repeat("#", maxSettings+1), Settings{}, []string{"boot.conf: has more than 65536 bytes"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, errs := ParseSettings("boot.conf", []byte(tt.text))
+			if diff := cmp.Diff(tt.want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+				cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+				t.Errorf("settings (-want +got):\n%s", diff)
+			}
+			if len(errs) != len(tt.errs) {
+				t.Fatalf("errors %q, want %q", errs, tt.errs)
+			}
+			for i, err := range errs {
+				if !strings.Contains(err.Error(), tt.errs[i]) {
+					t.Errorf("error %d is %q, want %q in it", i, err, tt.errs[i])
+				}
+			}
+		})
+	}
+}
+
+func TestWrite(t *testing.T) {
+	dir := t.TempDir()
+	s, errs := ParseSettings("boot.conf", []byte("hostname=a\naddress=192.0.2.7/24\ndns=192.0.2.1\ndataset="+dataset+"\nx=1\n"))
+	if err := s.Write(dir, errs); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"hostname": "a\n", "address": "192.0.2.7/24\n", "dns": "192.0.2.1\n", "dataset": dataset + "\n",
+		"problems": "boot.conf:5: there is no \"x\": want hostname, address, gateway, dns, radio or dataset\n"} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || string(b) != want {
+			t.Errorf("%s holds %q, %v, want %q", name, b, err, want)
+		}
+	}
+	if fi, err := os.Stat(filepath.Join(dir, "dataset")); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("the dataset, which holds a key, is %v, %v", fi.Mode(), err)
+	}
+	// What is no longer said leaves nothing behind.
+	if err := new(Settings).Write(dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// Whatever is on the boot partition, what is taken from it is fit for scripts,
+// and errors name a line that exists.
+func FuzzParseSettings(f *testing.F) {
+	f.Add([]byte("hostname=a\naddress=192.0.2.7/24\ngateway=192.0.2.1\n"))
+	f.Add([]byte("\ufeffdataset=" + dataset + "\r\nradio=auto\r\n=\n\"="))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		s, errs := ParseSettings("f", in)
+		if s.Hostname != "" && checkHostname(s.Hostname) != nil {
+			t.Fatalf("host name %q", s.Hostname)
+		}
+		if s.Gateway.IsValid() && !s.Address.Contains(s.Gateway) {
+			t.Fatalf("gateway %v outside %v", s.Gateway, s.Address)
+		}
+		if s.Dataset != nil {
+			if _, err := meshcop.DecodeDataset(s.Dataset); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, err := range errs {
+			if e, ok := err.(*SettingsError); !ok || e.Line < 0 || e.Line > strings.Count(string(in), "\n")+1 {
+				t.Fatalf("%#v of %d bytes", err, len(in))
+			}
+		}
+	})
+}
