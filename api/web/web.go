@@ -1,0 +1,108 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"gatewayd/api"
+)
+
+// Implementation constants.
+const (
+	statusTimeout = 3 * time.Second
+	readTimeout   = 10 * time.Second
+	writeTimeout  = 10 * time.Second
+	maxHeader     = 8 << 10
+	stopTimeout   = time.Second
+)
+
+// Options are what a Page shows. Every function is called for each view, by
+// several goroutines.
+type Options struct {
+	Version  string
+	Log      *slog.Logger                              // default: discard
+	Status   func(context.Context) (api.Status, error) // of the gateway
+	Links    func() []Link                             // towards the home's or plant's network
+	Problems func() []string                           // with the settings; nil: none
+	Notices  func() []string                           // of the system below the gateway; nil: none
+	Hostname func() string
+}
+
+// A Page answers GET / with the page.
+type Page struct{ opt Options }
+
+// New returns a Page.
+func New(opt Options) *Page {
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	none := func() []string { return nil }
+	if opt.Problems == nil {
+		opt.Problems = none
+	}
+	if opt.Notices == nil {
+		opt.Notices = none
+	}
+	return &Page{opt: opt}
+}
+
+// ServeHTTP implements http.Handler.
+func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	switch {
+	case r.URL.Path != "/":
+		http.Error(w, "There is only one page here, /.", http.StatusNotFound)
+		return
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		h.Set("Allow", "GET, HEAD")
+		http.Error(w, "This page changes nothing.", http.StatusMethodNotAllowed)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
+	defer cancel()
+	var v view
+	st, err := p.opt.Status(ctx)
+	if err != nil {
+		v = away(err)
+	} else {
+		v = present(&st)
+	}
+	v.Hostname, v.Version, v.Problems = p.opt.Hostname(), p.opt.Version, p.opt.Problems()
+	v.Notices = p.opt.Notices()
+	v.Uplink = uplink(p.opt.Links())
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(v.Append(nil)) // who does not read is gone
+}
+
+// ListenAndServe answers on addr until ctx is cancelled. When it returns, every
+// request has been answered or given up.
+func (p *Page) ListenAndServe(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	srv := &http.Server{Addr: addr, Handler: p, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: writeTimeout,
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(p.opt.Log.Handler(), slog.LevelDebug)}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		limit, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		if srv.Shutdown(limit) != nil {
+			srv.Close()
+		}
+	}()
+	err := srv.ListenAndServe()
+	cancel()
+	<-stopped
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,93 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"gatewayd/api"
+)
+
+var ready = api.Radio{State: "ready", Version: "OPENTHREAD/1.0"}
+
+func TestPage(t *testing.T) {
+	eth := Link{Name: "eth0", Up: true, Addresses: []netip.Addr{netip.MustParseAddr("fe80::1"), netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::7")}}
+	net := &api.Network{Name: "home", Channel: 15}
+	tests := []struct {
+		name     string
+		status   api.Status
+		err      error
+		links    []Link
+		problems []string
+		notices  []string
+		want     []string
+		not      []string
+	}{
+		{name: "all is well", status: api.Status{Radio: ready, Role: "leader", Network: net}, links: []Link{eth},
+			want: []string{"The dongle works: OPENTHREAD/1.0.", "“home” on channel 15 runs; the gateway is its leader", "Connected by eth0 as 192.0.2.7, 2001:db8::7.",
+				"Add the first device", "gatewayd joiner add &#39;*&#39; CODE"},
+			not: []string{`class="bad"`, "There is no IPv6", "fe80"}},
+		{name: "with devices", status: api.Status{Radio: ready, Role: "leader", Network: net, Children: make([]api.Child, 2), Routers: []api.Router{{Self: true}, {}}}, links: []Link{eth},
+			want: []string{"Add the next device", "hears 3 now"}},
+		{name: "no dongle", status: api.Status{Radio: api.Radio{State: "absent", Problem: "transport: /dev/ttyACM0: is it plugged in?"}, Role: "disabled"}, links: []Link{eth},
+			want: []string{"No dongle works: /dev/ttyACM0: is it plugged in?<", "Plug in a dongle", "belongs to no Thread network yet"}, not: []string{"Add the first"}},
+		{name: "Zigbee firmware", status: api.Status{Radio: api.Radio{State: "absent", Problem: "no answer", Looks: "Zigbee firmware (EZSP)", Hint: "Flash an RCP."}, Network: net, Role: "detached"},
+			want: []string{"it looks like Zigbee firmware (EZSP)", "Flash an RCP.", "No network cable", "“home” is not on the air"}, not: []string{"Add the first", "No dongle works"}},
+		{name: "no DHCP", status: api.Status{Radio: ready, Network: net, Role: "leader"}, links: []Link{{Name: "eth0", Up: true, Addresses: eth.Addresses[:1]}},
+			want: []string{"The cable is plugged in (eth0), but nobody gave an address."}},
+		{name: "cable out", status: api.Status{Radio: ready, Network: net, Role: "leader"}, links: []Link{{Name: "eth0"}},
+			want: []string{"No network cable is plugged in."}},
+		{name: "no IPv6", status: api.Status{Radio: ready, Network: net, Role: "leader"}, links: []Link{{Name: "eth0", Up: true, Addresses: eth.Addresses[:2]}},
+			want: []string{"as 192.0.2.7.", "There is no IPv6 from the router"}},
+		{name: "not running", err: &api.UnreachableError{Socket: "/s", Err: fs.ErrNotExist},
+			want: []string{"The gateway is not running."}, not: []string{"Add the first"}},
+		{name: "stuck", err: errors.New("api: too slow"), want: []string{"The gateway does not answer: too slow."}},
+		{name: "settings", status: api.Status{Radio: ready, Network: net, Role: "leader"}, problems: []string{"gatewayd.conf:3: <b>"},
+			want: []string{"gatewayd.conf:3: &lt;b&gt;", "These lines of gatewayd.conf are not followed"}},
+		{name: "no card", status: api.Status{Radio: ready, Network: net, Role: "leader"}, notices: []string{"The data partition cannot be used."},
+			want: []string{"This box", "The data partition cannot be used."}, not: []string{"gatewayd.conf"}},
+		{name: "plain network", status: api.Status{Radio: ready, Lowpan: &api.Lowpan{Prefix: "fd00::/64", Registered: 4}},
+			want: []string{"prefix fd00::/64, with 4 registered addresses"}, not: []string{"joiner add"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := New(Options{Version: "v1", Status: func(context.Context) (api.Status, error) { return tt.status, tt.err },
+				Links: func() []Link { return tt.links }, Problems: func() []string { return tt.problems },
+				Notices: func() []string { return tt.notices }, Hostname: func() string { return "gw-cellar" }})
+			w := httptest.NewRecorder()
+			p.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+			if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
+				t.Fatalf("%d, %v", w.Code, w.Header())
+			}
+			for _, s := range append(tt.want, "<h1>gw-cellar</h1>", "gatewayd v1") {
+				if !strings.Contains(w.Body.String(), s) {
+					t.Errorf("the page does not say %q:\n%s", s, w.Body)
+				}
+			}
+			for _, s := range tt.not {
+				if strings.Contains(w.Body.String(), s) {
+					t.Errorf("the page says %q:\n%s", s, w.Body)
+				}
+			}
+		})
+	}
+}
+
+func TestRefused(t *testing.T) {
+	p := New(Options{Status: func(context.Context) (api.Status, error) { t.Error("asked"); return api.Status{}, nil }})
+	for _, tt := range []struct {
+		method, path string
+		code         int
+	}{{"POST", "/", http.StatusMethodNotAllowed}, {"GET", "/v1/status", http.StatusNotFound}, {"DELETE", "/x", http.StatusNotFound}} {
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, httptest.NewRequest(tt.method, tt.path, nil))
+		if w.Code != tt.code || w.Header().Get("Content-Security-Policy") == "" {
+			t.Errorf("%s %s: %d, %v", tt.method, tt.path, w.Code, w.Header())
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"gatewayd/api"
+	"gatewayd/api/web"
+)
+
+func (a *app) pageCommand() *cobra.Command {
+	var listen, problems, notices string
+	c := &cobra.Command{
+		Use:   "page",
+		Short: "Serve a page that says what the gateway sees and what is missing",
+		Long: `Serve a page for people that says in plain words what the gateway sees: the
+dongle, the network of the devices, the network it is connected to, and what is
+missing. It only shows. It is a process of its own, so that it can also tell
+that the gateway does not run.`,
+		Example: `  gatewayd page --listen 127.0.0.1:8080`,
+		Args:    args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			p := web.New(web.Options{
+				Version: version,
+				Status: func(ctx context.Context) (api.Status, error) {
+					cl, err := a.client(c)
+					if err != nil {
+						return api.Status{}, err
+					}
+					return cl.Status(ctx)
+				},
+				Links:    links,
+				Problems: func() []string { return lines(problems) },
+				Notices:  func() []string { return lines(notices) },
+				Hostname: hostname,
+			})
+			return p.ListenAndServe(c.Context(), listen)
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "address and port to answer on; without an address: on all")
+	c.Flags().StringVar(&problems, "problems", "", "file with what is wrong in the settings, one a line")
+	c.Flags().StringVar(&notices, "notices", "", "file with what else is wrong with this host, likewise")
+	return c
+}
+
+// links are the host's interfaces towards other networks than the mesh.
+func links() []web.Link {
+	all, err := net.Interfaces()
+	if err != nil {
+		return nil // the page says that there is none
+	}
+	var out []web.Link
+	for _, i := range all {
+		// A mesh's interface is a tunnel.
+		if i.Flags&(net.FlagLoopback|net.FlagPointToPoint) != 0 {
+			continue
+		}
+		l := web.Link{Name: i.Name, Up: i.Flags&net.FlagRunning != 0}
+		addrs, _ := i.Addrs()
+		for _, a := range addrs {
+			if p, err := netip.ParsePrefix(a.String()); err == nil {
+				l.Addresses = append(l.Addresses, p.Addr())
+			}
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "gateway"
+	}
+	return name
+}
+
+// lines of a file that may be missing.
+func lines(file string) []string {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	return strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' })
+}
