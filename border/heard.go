@@ -281,8 +281,8 @@ func (l *link) decide(now time.Time) (f factors) {
 		}
 		for i := range r.onLink {
 			p := &r.onLink[i]
-			if p.prefix == l.onLink.local {
-				continue
+			if p.prefix == l.onLink.local || p.prefix == l.m.mesh.MeshLocal || l.ofMesh(p.prefix) {
+				continue // the mesh's prefixes are on no link, whoever says so
 			}
 			f.ulaOnLink = f.ulaOnLink || isULA(p.prefix)
 			f.nonULAOnLink = f.nonULAOnLink || !isULA(p.prefix)

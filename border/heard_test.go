@@ -405,6 +405,19 @@ func TestPeerIsKnown(t *testing.T) {
 	}
 }
 
+// Who claims that the mesh's addresses are on the link is not believed.
+func TestClaimsMesh(t *testing.T) {
+	l := newLab(t, 7)
+	a := l.router("a", "lan", 1)
+	l.run(time.Minute)
+	l.foreign("rogue", "lan", 9, advert(goodPrefix(a.omr()), goodPrefix(l.mesh.MeshLocal.String())))
+	l.run(5 * time.Minute)
+	if s := a.onLink(); s.State != OnLinkAdvertising || s.Favored != prefix(localOnLink) {
+		t.Errorf("on-link %+v", s)
+	}
+	a.expectOnMesh(a.omr() + " pao low")
+}
+
 func TestReceive(t *testing.T) {
 	l := newLab(t, 8)
 	a := l.router("a", "lan", 1)

@@ -73,7 +73,7 @@ type Mesh struct {
 	ParentQuality uint8
 	RLOC16        uint16
 	ExtPANID      [8]byte
-	MeshLocal     netip.Prefix
+	MeshLocal     netip.Prefix // which is never taken for that of a link
 	// Data is the leader's network data. The Manager keeps no reference to it.
 	Data *netdata.Data
 }
