@@ -42,11 +42,10 @@ The exit code is 1 if there is a problem, and 0 if there are only warnings.`,
 		if err != nil {
 			return usageError{err}
 		}
-		o := doctor.Options{Mesh: cfg.TUN, DataDir: cfg.DataDir, Radio: cfg.Radio, Probe: probe}
-		for name := range strings.SplitSeq(cfg.Infra, ",") {
-			if name = strings.TrimSpace(name); name != "" {
-				o.Infra = append(o.Infra, name)
-			}
+		o := doctor.Options{Mesh: cfg.TUN, Alone: cfg.Infra == "", DataDir: cfg.DataDir, Radio: cfg.Radio,
+			PD: cfg.PD == "on", Probe: probe}
+		if cfg.Infra != "" && cfg.Infra != "auto" {
+			o.Infra = strings.Split(cfg.Infra, ",")
 		}
 		return a.report(doctor.Run(c.Context(), o))
 	}

@@ -38,6 +38,9 @@ type Finding struct {
 type Options struct {
 	Mesh  string   // the mesh's interface; default wpan0
 	Infra []string // infrastructure interfaces; none: the default route's
+	// Alone: a gateway that is at work is no border router, and needs nothing
+	// of the infrastructure.
+	Alone bool
 
 	Prefixes []netip.Prefix // of the mesh; none: those of the gateway's routes
 	DataDir  string         // the gateway's; empty: not examined
@@ -68,6 +71,7 @@ type exam struct {
 	links    []infra.Link // to examine
 	names    []string     // theirs, of those that exist
 	mesh     int          // index of its interface; 0: there is none
+	programs []process    // that run; nil: not looked at yet
 	adverts  []advert     // that a probe has made arrive
 	code     string       // of the check that runs
 	findings []Finding
@@ -97,7 +101,9 @@ func Run(ctx context.Context, o Options) []Finding {
 		e.sys = realSystem()
 	}
 	e.mesh = e.sys.index(o.Mesh)
-	e.links, _ = infra.Read(infra.Options{Names: o.Infra, Avoid: []string{o.Mesh, o.NAT64}})
+	if !o.Alone || e.mesh == 0 {
+		e.links, _ = infra.Read(infra.Options{Names: o.Infra, Avoid: []string{o.Mesh, o.NAT64}})
+	}
 	for _, l := range e.links {
 		if l.Index != 0 {
 			e.names = append(e.names, l.Name)
@@ -113,9 +119,12 @@ func Run(ctx context.Context, o Options) []Finding {
 	return e.findings
 }
 
-// active reports whether a gateway is at work: then its settings are to be
-// there.
+// active reports whether a gateway is at work.
 func (e *exam) active() bool { return e.mesh != 0 }
+
+// routes reports whether a border router is at work: then its settings are to
+// be there.
+func (e *exam) routes() bool { return e.active() && !e.Alone }
 
 func (e *exam) found(level Level, subject, fix, format string, args ...any) {
 	e.findings = append(e.findings, Finding{Code: e.code, Level: level, Subject: subject, Text: fmt.Sprintf(format, args...), Fix: fix})

@@ -315,6 +315,10 @@ var faults = []struct {
 	}},
 
 	{"no forwarding", "HOST-FWD6", script("echo 0 > /proc/sys/net/ipv6/conf/all/forwarding; echo 2 > /proc/sys/net/ipv6/conf/lan0/accept_ra")},
+	{"no forwarding, by a gateway that needs none", "", func(p *patient) {
+		p.Alone = true
+		do(p.T, "echo 0 > /proc/sys/net/ipv6/conf/all/forwarding; ip -6 route del default")
+	}},
 	{"a host on the link", "HOST-FWDIF", conf("forwarding", "0")},
 	{"router advertisements ignored", "HOST-RA", conf("accept_ra", "1")},
 	{"router advertisements off", "HOST-RA", conf("accept_ra", "0")},

@@ -71,7 +71,7 @@ func checkTUN(e *exam) {
 
 func checkReadOnly(e *exam) {
 	const file = "/proc/sys/net/ipv6/conf/all/forwarding"
-	if unix.Access(file, unix.F_OK) != nil {
+	if unix.Access(file, unix.F_OK) != nil || e.active() && e.Alone {
 		return // HOST-IPV6
 	}
 	err := unix.Access(file, unix.W_OK)
@@ -91,8 +91,8 @@ func checkReadOnly(e *exam) {
 }
 
 func checkNFT(e *exam) {
-	if e.had("HOST-CAP") {
-		return
+	if e.had("HOST-CAP") || e.Firewall {
+		return // it cannot be known, or is: the table is in force
 	}
 	if err := e.sys.nftables(); errors.Is(err, firewall.ErrUnsupported) {
 		e.problem("", "modprobe nf_tables nft_ct nft_nat nft_masq; OpenWrt: opkg install kmod-nft-core kmod-nft-nat",

@@ -28,11 +28,19 @@ var neighborChecks = []Check{
 	{"HOST-MODEM", "ModemManager leaves the radio alone", checkModemManager},
 }
 
+// processes lists what runs; once for all checks.
+func (e *exam) processes() []process {
+	if e.programs == nil {
+		e.programs = e.sys.processes()
+	}
+	return e.programs
+}
+
 // runs reports whether one of the programs runs.
 func (e *exam) runs(names ...string) bool { return len(e.running(names...)) > 0 }
 
 func (e *exam) running(names ...string) (list []string) {
-	for _, p := range e.sys.processes() {
+	for _, p := range e.processes() {
 		if slices.Contains(names, p.name) {
 			list = append(list, p.name)
 		}
@@ -163,7 +171,7 @@ func (e *exam) owners(port int) []string {
 		return nil
 	}
 	var names []string
-	for _, p := range e.sys.processes() {
+	for _, p := range e.processes() {
 		fds, _ := filepath.Glob("/proc/" + strconv.Itoa(p.pid) + "/fd/*")
 		if slices.ContainsFunc(fds, func(fd string) bool { at, err := os.Readlink(fd); return err == nil && inodes[at] }) {
 			names = append(names, p.name)

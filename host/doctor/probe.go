@@ -173,7 +173,7 @@ func (e *exam) solicit(l infra.Link) (arrived []advert, heard []netip.Addr) {
 // and looks whether it comes out on the mesh's interface.
 func checkPath(e *exam) {
 	prefixes := e.meshPrefixes()
-	if !e.Probe || !e.active() || len(prefixes) == 0 || e.had("HOST-CAP", "HOST-FWD6", "HOST-ROUTE", "HOST-IF6OFF") {
+	if !e.Probe || !e.routes() || len(prefixes) == 0 || e.had("HOST-CAP", "HOST-FWD6", "HOST-ROUTE", "HOST-IF6OFF") {
 		return
 	}
 	tap, err := openTap(e.mesh)

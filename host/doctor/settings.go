@@ -30,14 +30,14 @@ func (e *exam) wanted() []setting {
 }
 
 func checkForwarding(e *exam) {
-	if v, err := sysctl.Get("net/ipv6/conf/all/forwarding"); e.active() && err == nil && v == "0" {
+	if v, err := sysctl.Get("net/ipv6/conf/all/forwarding"); e.routes() && err == nil && v == "0" {
 		e.problem("", command("net/ipv6/conf/all/forwarding", "1"),
 			"The host forwards no IPv6, so that nothing gets from the LAN to the mesh or back.")
 	}
 }
 
 func checkRouterFlag(e *exam) {
-	if !e.active() {
+	if !e.routes() {
 		return
 	}
 	for _, name := range e.names {
@@ -53,7 +53,7 @@ func checkRouterFlag(e *exam) {
 func managed(l infra.Link) bool { return infra.Manager(l.Index, l.Name).TakesRAs }
 
 func checkAcceptRA(e *exam) {
-	if !e.active() {
+	if !e.routes() {
 		return
 	}
 	for _, l := range e.links {
@@ -68,7 +68,7 @@ func checkAcceptRA(e *exam) {
 }
 
 func checkRouteLength(e *exam) {
-	if !e.active() {
+	if !e.routes() {
 		return
 	}
 	for _, l := range e.links {
@@ -83,7 +83,7 @@ func checkRouteLength(e *exam) {
 }
 
 func checkPrefixInfo(e *exam) {
-	if !e.active() {
+	if !e.routes() {
 		return
 	}
 	for _, l := range e.links {
@@ -100,7 +100,7 @@ func checkPrefixInfo(e *exam) {
 }
 
 func checkForwarding4(e *exam) {
-	if e.NAT64 == "" || !e.active() {
+	if e.NAT64 == "" || !e.routes() {
 		return
 	}
 	for _, name := range append([]string{e.NAT64}, e.names...) {
