@@ -262,3 +262,121 @@ func TestDelegation(t *testing.T) {
 	}
 	l.ping(addr, 100)
 }
+
+// Two gateways on one mesh and one LAN: whichever stops, is killed or comes
+// back, the LAN's host goes on reaching a device, after 10 s at most.
+func TestTwoGateways(t *testing.T) {
+	rcp := otProgram(t, "ot-rcp")
+	ns := newRCPNetns(t)
+	ns.env = []string{nextOffset()}
+	l := newLAN(t, ns)
+	if out, err := l.host.command("sysctl", "-qw", "net.ipv6.conf.lan0.accept_ra_rt_info_max_plen=64").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	// The second gateway has a namespace of its own; its co-processor is on the
+	// first one's air, behind a socket.
+	ns2 := l.second(ns)
+	socket := filepath.Join(t.TempDir(), "rcp")
+	ns.startMode("proxy", socket, "spinel+hdlc+forkpty://"+rcp+"?forkpty-arg=7")
+
+	first := startGateway(t, ns, "spinel+hdlc+forkpty://"+rcp+"?forkpty-arg=1", "--infra", l.gate)
+	first.form()
+	dataset := strings.TrimSpace(first.ctl("dataset", "export"))
+	second := startGateway(t, ns2, "spinel+hdlc+unix://"+socket, "--infra", l.gate)
+	second.ctl("dataset", "import", dataset)
+	second.waitRole(60*time.Second, "child", "router")
+	c := ns.cli("ot-cli-ftd", 2)
+	for _, s := range []string{"dataset set active " + dataset, "routerselectionjitter 1", "ifconfig up", "thread start"} {
+		c.ask(s)
+	}
+	waitState(t, c.ask, 60*time.Second, "router")
+	second.waitRole(150*time.Second, "router") // a gateway waits up to two minutes to become one
+
+	omr := func() string {
+		for _, a := range c.ask("ipaddr -v") {
+			if strings.Contains(a, "origin:slaac") && strings.Contains(a, "preferred:1") {
+				addr, _, _ := strings.Cut(a, " ")
+				return addr
+			}
+		}
+		return ""
+	}
+	for end := time.Now().Add(60 * time.Second); omr() == ""; time.Sleep(300 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the device has no routable address: %q", c.ask("ipaddr -v"))
+		}
+	}
+	addr := omr()
+	l.address(40 * time.Second)
+	l.hostRoute(addr, 30*time.Second)
+	l.ping(addr, 100)
+	time.Sleep(20 * time.Second) // so that both have said what they have to say
+
+	reached := func(what string) {
+		t.Helper()
+		began := time.Now()
+		longest, last := time.Duration(0), time.Now()
+		for time.Since(began) < 30*time.Second {
+			if l.host.command("ping", "-6", "-n", "-c", "1", "-W", "1", addr).Run() == nil {
+				last = time.Now()
+				time.Sleep(200 * time.Millisecond)
+				continue
+			}
+			longest = max(longest, time.Since(last))
+			// Whoever finds devices by name learns of a new address.
+			if now := omr(); now != "" && now != addr {
+				t.Logf("%s: the device is at %s now, was at %s", what, now, addr)
+				addr = now
+			}
+		}
+		t.Logf("%s: the longest silence was %v", what, longest.Round(100*time.Millisecond))
+		if longest > 10*time.Second {
+			t.Errorf("%s: the LAN's host did not reach the device for %v: %q %q", what, longest, c.ask("ipaddr -v"), c.ask("netdata show"))
+		}
+	}
+	for _, g := range []*gateway{second, first} {
+		name := map[*gateway]string{first: "the leader", second: "the other"}[g]
+		_ = g.cmd.Process.Signal(syscall.SIGTERM)
+		_ = g.cmd.Wait()
+		reached(name + " is stopped")
+		g.run()
+		reached(name + " is started again")
+		_ = g.cmd.Process.Kill()
+		_ = g.cmd.Wait()
+		reached(name + " is killed")
+		g.run()
+		reached(name + " is started again")
+	}
+}
+
+// second makes a namespace for another gateway on the same LAN.
+func (l *lan) second(first *rcpNetns) *rcpNetns {
+	l.t.Helper()
+	ns := &rcpNetns{t: l.t, name: first.name + "-2", env: first.env}
+	run := func(args ...string) {
+		l.t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			l.t.Fatalf("ip %v: %v: %s", args, err, out)
+		}
+	}
+	run("netns", "add", ns.name)
+	l.t.Cleanup(func() { run("netns", "del", ns.name) })
+	run("link", "add", l.gate, "netns", ns.name, "type", "veth", "peer", "name", "lan1", "netns", l.host.name)
+	run("netns", "exec", ns.name, "sysctl", "-qw", "net.ipv6.conf."+l.gate+".accept_dad=0")
+	run("-n", ns.name, "link", "set", "lo", "up")
+	// The LAN's own interface becomes a port of a bridge, and the bridge is what
+	// was the interface.
+	run("-n", l.host.name, "link", "set", "lan0", "down")
+	run("-n", l.host.name, "link", "set", "lan0", "name", "port0")
+	run("-n", l.host.name, "link", "add", "lan0", "type", "bridge", "mcast_snooping", "0")
+	for _, c := range []string{"accept_dad=0", "accept_ra=1", "accept_ra_rt_info_max_plen=64"} {
+		run("netns", "exec", l.host.name, "sysctl", "-qw", "net.ipv6.conf.lan0."+c)
+	}
+	for _, port := range []string{"port0", "lan1"} {
+		run("netns", "exec", l.host.name, "sysctl", "-qw", "net.ipv6.conf."+port+".disable_ipv6=1")
+		run("-n", l.host.name, "link", "set", port, "master", "lan0", "up")
+	}
+	run("-n", l.host.name, "link", "set", "lan0", "up")
+	run("-n", ns.name, "link", "set", l.gate, "up")
+	return ns
+}
