@@ -5,6 +5,7 @@ package otcli
 func commands() []command {
 	return []command{
 		{"attachtime", show(attachTime)},
+		{"bbr", backboneCommand},
 		{"bufferinfo", bufferInfo},
 		{"ccathreshold", show(func(*CLI) string { return ccaThreshold })},
 		{"channel", channel},
@@ -44,6 +45,7 @@ func commands() []command {
 		{"macfilter", macFilterCommand},
 		{"meshdiag", group(meshDiagCommands)},
 		{"mleadvimax", show(advertisementMax)},
+		{"mlr", multicastListener},
 		{"mode", setting(mode, setMode)},
 		{"neighbor", neighborCommand},
 		{"netdata", group(netdataCommands)},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"gatewayd/thread"
+	"gatewayd/thread/backbone"
 	"gatewayd/thread/dataset"
 	"gatewayd/thread/diag"
 	"gatewayd/thread/ip"
@@ -74,6 +75,11 @@ var known = []struct {
 	{ip.ErrNoSource, InvalidState},
 	{ip.ErrTooLong, NoBufs},
 	{netdata.ErrFull, NoBufs},
+	{backbone.ErrDisabled, InvalidState},
+	{backbone.ErrSettings, InvalidArgs},
+	{backbone.ErrNoPrimary, InvalidState},
+	{backbone.ErrNoGroups, InvalidArgs},
+	{backbone.ErrBusy, Busy},
 	{publish.ErrFull, NoBufs},
 	{publish.ErrNotFound, NotFound},
 	{publish.ErrNotStable, InvalidArgs},

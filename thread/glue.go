@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"gatewayd/thread/backbone"
 	"gatewayd/thread/ip"
 	"gatewayd/thread/mle"
 	"gatewayd/thread/neighbor"
@@ -49,6 +50,7 @@ func (n *Node) mleEvents() mle.Events {
 			for _, a := range c.Addresses {
 				n.addr.Arrived(a) // it is here now, wherever it was
 			}
+			n.listening.ChildChanged()
 			n.changed()
 		},
 		ParentChanged:  n.changed,
@@ -67,11 +69,20 @@ func (n *Node) netDataChanged() {
 		n.server.timer.StartEarlier(0)
 	}
 	n.publish.Update()
+	n.backbone.Update()
+	n.listening.Update()
 	n.followAnycast()
 	n.agent.Update()
 	n.dhcp.Update()
 	n.commissioning.router.Update()
 	n.commissioning.survey.server.Update()
+	n.changed()
+}
+
+// addressesChanged follows the node's addresses and groups.
+func (n *Node) addressesChanged() {
+	n.mle.AddressesChanged()
+	n.listening.GroupsChanged()
 	n.changed()
 }
 
@@ -94,8 +105,8 @@ func (n *Node) RemoveAddress(a netip.Addr) {
 }
 
 // followAnycast has the node's addresses hold the anycast locators of the
-// services that it serves and of the prefixes that it is the DHCPv6 agent of
-// (Thread 1.4 Section 5.2.2.2).
+// services that it serves, of the prefixes that it is the DHCPv6 agent of, and
+// of the primary Backbone Router if it is that (Thread 1.4 Section 5.2.2.2).
 func (n *Node) followAnycast() {
 	var want []netip.Addr
 	if n.mle.Attached() {
@@ -108,6 +119,9 @@ func (n *Node) followAnycast() {
 			if p.Context != nil && p.AgentAt(n.mle.RLOC16()) {
 				want = append(want, n.mle.Locator(netdata.AgentALOC(p.Context.ID)))
 			}
+		}
+		if n.backbone.State() == backbone.Primary {
+			want = append(want, n.mle.Locator(alocPrimaryBackbone))
 		}
 	}
 	had := n.anycast

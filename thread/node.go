@@ -10,6 +10,7 @@ import (
 	"gatewayd/ieee802154"
 	"gatewayd/radio"
 	"gatewayd/thread/addr"
+	"gatewayd/thread/backbone"
 	"gatewayd/thread/dataset"
 	"gatewayd/thread/dhcp"
 	"gatewayd/thread/diag"
@@ -64,6 +65,12 @@ type Config struct {
 	// Changed is called when addresses, role or network data are others than
 	// before, as a hint to look again.
 	Changed func()
+	// Listening is told when the node is the primary Backbone Router and a group
+	// gets its first listener in the mesh, or has no more. Backbone takes
+	// payloads of BMLR.ntf for the network's other Backbone Routers. Both may be
+	// nil.
+	Listening func(group netip.Addr, on bool)
+	Backbone  func(payload []byte)
 	// Mode of the device; the zero value is a full Thread device that always
 	// listens and takes the full network data.
 	Mode *neighbor.Mode
@@ -106,6 +113,8 @@ type Node struct {
 
 	commissioning commissioning
 	diag          *diag.Agent
+	backbone      *backbone.Router
+	listening     *backbone.Client
 
 	up bool // the interface
 }
@@ -132,7 +141,7 @@ func New(cfg Config, now time.Time) *Node {
 		Router:  func() bool { return n.mle.Role() >= mle.Router },
 		RLOC16:  func() uint16 { return n.mle.RLOC16() },
 		Reaches: n.reaches, Exits: n.exits, WantsCopy: n.wantsCopy,
-		Unreachable: func(dst netip.Addr) { n.addr.Forget(dst) }, Changed: func() { n.mle.AddressesChanged(); n.changed() }})
+		Unreachable: func(dst netip.Addr) { n.addr.Forget(dst) }, Changed: n.addressesChanged})
 	n.tmf = tmf.New(tmf.Config{Clock: &n.clock, Rand: n.rand, IP: n.ip, MeshLocal: n.meshLocal})
 	n.addr = addr.New(addr.Config{Clock: &n.clock, TMF: n.tmf, IP: n.ip, Table: &n.table, Limits: cfg.Addresses,
 		RLOC: n.RLOC, MLEID: n.MLEID, Router: func() bool { return n.mle.Role() >= mle.Router },
@@ -161,6 +170,7 @@ func New(cfg Config, now time.Time) *Node {
 		EUI64: n.EUI64})
 	n.buildCommissioning()
 	n.buildDiagnostics()
+	n.buildBackbone()
 	n.handle()
 	n.restore()
 	return n

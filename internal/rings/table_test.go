@@ -54,6 +54,7 @@ var table = map[string]ring{
 	"sim/plain":          machine,
 	"thread":             machine,
 	"thread/addr":        machine,
+	"thread/backbone":    machine,
 	"thread/dataset":     machine,
 	"thread/dhcp":        machine,
 	"thread/diag":        machine,

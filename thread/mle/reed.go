@@ -84,6 +84,10 @@ func (m *MLE) shouldDowngrade(id uint8, route *Route) bool {
 // there being too many.
 func (m *MLE) KeepRouter(on bool) { m.keepRouter = on }
 
+// Becoming reports whether the node will soon try to become a router, or step
+// back from being one.
+func (m *MLE) Becoming() bool { return m.routing.transition != 0 }
+
 // goodNeighbor reports whether any router is heard well enough to become one
 // beside it.
 func (m *MLE) goodNeighbor() bool {

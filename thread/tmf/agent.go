@@ -46,6 +46,7 @@ const (
 	DiagnosticGetQuery  = "d/dq"
 	DiagnosticGetAnswer = "d/da"
 	DiagnosticReset     = "d/dr"
+	MulticastListener   = "n/mr"
 )
 
 // DSCP values by which TMF messages tell their priority.

@@ -1,0 +1,146 @@
+package otcli
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"time"
+
+	"gatewayd/coap"
+	"gatewayd/thread/backbone"
+	"gatewayd/thread/netdata"
+)
+
+func backboneCommands() []command {
+	return []command{
+		{"config", backboneConfig},
+		{"disable", func(c *CLI, _ []string) error { c.node.Backbone().SetEnabled(false); return nil }},
+		{"enable", func(c *CLI, _ []string) error { c.node.Backbone().SetEnabled(true); return nil }},
+		{"jitter", number(8, func(c *CLI) uint64 { return uint64(c.node.Backbone().Jitter / time.Second) },
+			func(c *CLI, v uint64) error { c.node.Backbone().Jitter = time.Duration(v) * time.Second; return nil })},
+		{"mgmt", backboneManagement},
+		{"register", func(c *CLI, _ []string) error { return c.node.Backbone().Register() }},
+		{"state", show(func(c *CLI) string { return c.node.Backbone().State().String() })},
+	}
+}
+
+// backboneCommand shows the network's primary Backbone Router, or is about the
+// node's own.
+func backboneCommand(c *CLI, args []string) error {
+	if len(args) > 0 {
+		return dispatch(c, backboneCommands(), args)
+	}
+	b, ok := c.node.Backbone().Primary()
+	if !ok {
+		c.line("BBR Primary: None")
+		return nil
+	}
+	c.line("BBR Primary:")
+	c.line("server16: 0x%04X", b.RLOC16)
+	c.showBackbone(b)
+	return nil
+}
+
+func (c *CLI) showBackbone(b netdata.BackboneRouter) {
+	c.line("seqno:    %d", b.Sequence)
+	c.line("delay:    %d secs", b.ReregistrationDelay)
+	c.line("timeout:  %d secs", b.MLRTimeout)
+}
+
+// backboneConfig is
+//
+//	bbr config [seqno number] [delay seconds] [timeout seconds]
+func backboneConfig(c *CLI, args []string) error {
+	r := c.node.Backbone()
+	s := r.Settings()
+	if len(args) == 0 {
+		c.showBackbone(netdata.BackboneRouter{Sequence: s.Sequence, ReregistrationDelay: uint16(s.Delay / time.Second),
+			MLRTimeout: uint32(s.Timeout / time.Second)})
+		return nil
+	}
+	for w := (wordList{args}); !w.empty(); {
+		bits := map[string]int{"seqno": 8, "delay": 16, "timeout": 32}
+		key := w.next()
+		if bits[key] == 0 {
+			return InvalidArgs
+		}
+		v, err := parseUint(w.next(), bits[key])
+		if err != nil {
+			return err
+		}
+		switch key {
+		case "seqno":
+			s.Sequence = uint8(v)
+		case "delay":
+			s.Delay = time.Duration(v) * time.Second
+		case "timeout":
+			s.Timeout = time.Duration(v) * time.Second
+		}
+	}
+	return r.SetSettings(s)
+}
+
+// backboneManagement is
+//
+//	bbr mgmt mlr listener
+func backboneManagement(c *CLI, args []string) error {
+	if strings.Join(args, " ") != "mlr listener" {
+		return InvalidCommand
+	}
+	for _, l := range c.node.Backbone().Listeners() {
+		c.line("%s %d", address(l.Group), l.Expires.Sub(c.now())/time.Second)
+	}
+	return nil
+}
+
+// multicastListener registers groups as a commissioner:
+//
+//	mlr reg address... [timeout]
+func multicastListener(c *CLI, args []string) error {
+	if word(args, 0) != "reg" {
+		return InvalidCommand
+	}
+	w := wordList{args[1:]}
+	var groups []netip.Addr
+	for len(groups) < backbone.MaxGroups {
+		a, err := parseAddr(w.peek())
+		if err != nil {
+			break
+		}
+		groups = append(groups, a)
+		w.next()
+	}
+	var timeout *uint32
+	if v, err := parseUint(w.peek(), 32); err == nil {
+		w.next()
+		s := uint32(v)
+		timeout = &s
+	}
+	if !w.empty() || len(groups) == 0 {
+		return InvalidArgs
+	}
+	err := c.node.Listening().Register(groups, timeout, func(a backbone.Answer, err error) {
+		if err == nil {
+			c.line("status %d, %d failed", a.Status, len(a.Failed))
+			for _, g := range a.Failed {
+				c.line("%s", address(g))
+			}
+		}
+		c.finish(ended(err))
+	})
+	if err != nil {
+		return err
+	}
+	return Pending
+}
+
+// ended is what a command ends with whose request was answered so.
+func ended(err error) error {
+	if errors.Is(err, coap.ErrTimeout) {
+		return ResponseTimeout
+	}
+	if err != nil {
+		return Parse
+	}
+	return nil
+}

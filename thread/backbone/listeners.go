@@ -1,0 +1,154 @@
+package backbone
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"gatewayd/coap"
+	"gatewayd/thread/tmf"
+)
+
+// MaxListeners is how many groups have listeners at most.
+const MaxListeners = 75
+
+// A Listener is a group that nodes of the mesh listen to.
+type Listener struct {
+	Group   netip.Addr
+	Expires time.Time
+}
+
+// Listeners are the groups with listeners, in the order in which they came. The
+// slice must not be changed.
+func (r *Router) Listeners() []Listener { return r.listeners }
+
+// Listens reports whether somebody in the mesh has registered for a group.
+func (r *Router) Listens(g netip.Addr) bool { return r.find(g) >= 0 }
+
+func (r *Router) find(g netip.Addr) int {
+	return slices.IndexFunc(r.listeners, func(l Listener) bool { return l.Group == g })
+}
+
+// add registers a group.
+func (r *Router) add(g netip.Addr, lasts time.Duration) Status {
+	l := Listener{Group: g, Expires: r.cfg.Clock.Now().Add(lasts)}
+	switch i := r.find(g); {
+	case !Wide(g):
+		return Invalid
+	case i >= 0:
+		r.listeners = slices.Clone(r.listeners)
+		r.listeners[i] = l
+	case len(r.listeners) >= MaxListeners:
+		return NoResources
+	default:
+		r.listeners = append(slices.Clip(r.listeners), l)
+		r.listening(g, true)
+	}
+	r.arm()
+	return Success
+}
+
+// remove ends a registration.
+func (r *Router) remove(g netip.Addr) {
+	r.drop(func(l Listener) bool { return l.Group == g })
+}
+
+func (r *Router) clear() { r.drop(func(Listener) bool { return true }) }
+
+func (r *Router) expire() {
+	now := r.cfg.Clock.Now()
+	r.drop(func(l Listener) bool { return !now.Before(l.Expires) })
+}
+
+// drop ends the registrations that gone is true of.
+func (r *Router) drop(gone func(Listener) bool) {
+	had := r.listeners
+	r.listeners = nil
+	for _, l := range had {
+		if !gone(l) {
+			r.listeners = append(r.listeners, l)
+		}
+	}
+	for _, l := range had {
+		if gone(l) {
+			r.listening(l.Group, false)
+		}
+	}
+	r.arm()
+}
+
+func (r *Router) listening(g netip.Addr, on bool) {
+	if r.cfg.Listening != nil {
+		r.cfg.Listening(g, on)
+	}
+}
+
+func (r *Router) arm() {
+	r.expiry.Stop()
+	for _, l := range r.listeners {
+		if !r.expiry.Running() || l.Expires.Before(r.expiry.At()) {
+			r.expiry.StartAt(l.Expires)
+		}
+	}
+}
+
+// received is MLR.req (Thread 1.4 Section 5.24.2.3).
+func (r *Router) received(q *tmf.Request) {
+	if r.state == Disabled {
+		q.Respond(coap.NotFound, nil)
+		return
+	}
+	m, err := DecodeRegistration(q.Payload)
+	if _, missing := err.(*tmf.MissingError); missing || q.Code != coap.POST || q.Type != coap.Confirmable {
+		q.Respond(coap.BadRequest, nil)
+		return
+	}
+	a, done, lasts := r.register(m, err)
+	q.Respond(coap.Changed, a.Append(nil))
+	if len(done) > 0 && r.cfg.Notify != nil {
+		s := uint32(lasts / time.Second)
+		r.cfg.Notify(Registration{Groups: done, Timeout: &s}.Append(nil))
+	}
+}
+
+// register does what m asks for and returns the groups that it was done for,
+// and for how long.
+func (r *Router) register(m Registration, bad error) (a Answer, done []netip.Addr, lasts time.Duration) {
+	fail := func(s Status) (Answer, []netip.Addr, time.Duration) { return Answer{Status: s}, nil, 0 }
+	if r.state != Primary {
+		return fail(NotPrimary)
+	}
+	lasts = r.settings.Timeout
+	if m.Session != nil {
+		if id, ok := r.cfg.Session(); !ok || id != *m.Session {
+			return fail(GeneralFailure)
+		}
+		// Only the commissioner has a say in how long.
+		if m.Timeout != nil {
+			if *m.Timeout == Forever && bad == nil {
+				return fail(NoPersistent)
+			}
+			lasts = min(time.Duration(*m.Timeout)*time.Second, MaxTimeout)
+		}
+	}
+	if bad != nil {
+		return fail(GeneralFailure)
+	}
+	for _, g := range m.Groups {
+		if lasts == 0 {
+			r.remove(g)
+			done = append(done, g)
+			continue
+		}
+		switch s := r.add(g, lasts); {
+		case s == Success:
+			done = append(done, g)
+		default:
+			a.Failed = append(a.Failed, g)
+			if a.Status == Success {
+				a.Status = s
+			}
+		}
+	}
+	return a, done, lasts
+}
