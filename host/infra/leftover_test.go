@@ -34,7 +34,7 @@ func sysctls(t *testing.T) string {
 }
 
 // What changes by itself: indexes of interfaces, and lifetimes.
-var changing = regexp.MustCompile(`(?m)^\d+: |@if\d+|@\w+|expires \w+|\d+sec|link-netnsid \d+`)
+var changing = regexp.MustCompile(`(?m)^\d+: |@if\d+|@\w+|expires \w+|\d+sec|link-netnsid \d+| tentative`)
 
 // state is everything in the kernel that the gateway might change.
 func state(t *testing.T) string {
