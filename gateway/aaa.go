@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -73,7 +74,10 @@ func (l *Lowpan) buildClient(cfg *RADIUS) error {
 		return fmt.Errorf("gateway: lowpan.radius: %w", err)
 	}
 	l.g.drivers = append(l.g.drivers, func(ctx context.Context) { l.drive(ctx, sockets, l.client.Receive) })
-	return nil
+	if cfg.Dynamic == "" {
+		return nil
+	}
+	return l.buildDynamic(cfg, secret, auth)
 }
 
 func (l *Lowpan) buildServer(cfg *Serving) error {
@@ -156,14 +160,15 @@ func (l *Lowpan) account(e pana.Event, station string) {
 	case pana.SessionAuthorized:
 		g := l.grants[station]
 		delete(l.grants, station)
-		l.accounts[s.ID] = l.client.Account(radius.AccountConfig{
-			ID:   fmt.Sprintf("%x-%08x", l.g.started.Unix(), s.ID),
-			Port: eap.Port{CallingStation: station}, UserName: g.UserName, Class: g.Class, Interim: g.Interim,
-		})
+		id := fmt.Sprintf("%x-%08x", l.g.started.Unix(), s.ID)
+		l.sessions[s.ID] = &granted{id: id, userName: cmp.Or(g.UserName, s.Identity), class: g.Class,
+			account: l.client.Account(radius.AccountConfig{
+				ID: id, Port: eap.Port{CallingStation: station}, UserName: g.UserName, Class: g.Class, Interim: g.Interim,
+			})}
 	case pana.SessionTerminated:
-		if a := l.accounts[s.ID]; a != nil {
-			delete(l.accounts, s.ID)
-			a.Stop(cause(e))
+		if x := l.sessions[s.ID]; x != nil {
+			delete(l.sessions, s.ID)
+			x.account.Stop(cause(e))
 		}
 	case pana.SessionRefused, pana.SessionReauthenticated:
 		delete(l.grants, station)

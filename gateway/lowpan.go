@@ -32,9 +32,10 @@ type Lowpan struct {
 	Node     *wpan.Node
 	List     *enrol.List
 	auth     *authority
-	client   *radius.Client // nil: the embedded EAP server authenticates
-	server   *radius.Server // nil: nobody else uses that
-	accounts map[uint32]*radius.Account
+	client   *radius.Client  // nil: the embedded EAP server authenticates
+	server   *radius.Server  // nil: nobody else uses that
+	dynamic  *radius.Dynamic // nil: nobody orders anything
+	sessions map[uint32]*granted
 	grants   map[string]radius.Grant // by calling station, until its session opens
 	Leases   *dhcp6.Server           // nil: no DHCPv6
 	table    *store.Table
@@ -109,7 +110,7 @@ func (g *Gateway) buildLowpan(now time.Time) (err error) {
 	if err != nil {
 		return fmt.Errorf("gateway: the network's identity: %w", err)
 	}
-	l := &Lowpan{g: g, accounts: map[uint32]*radius.Account{}, grants: map[string]radius.Grant{}}
+	l := &Lowpan{g: g, sessions: map[uint32]*granted{}, grants: map[string]radius.Grant{}}
 	cfg := &g.cfg.Lowpan
 	defer func() {
 		if err != nil && l.table != nil {
@@ -339,8 +340,8 @@ func (l *Lowpan) Station(s pana.Info) string { return l.station(s) }
 // stop ends what buildLowpan began. The node's farewell is on its way then.
 func (l *Lowpan) stop() {
 	l.Node.Leave()
-	for _, a := range l.accounts {
-		a.Stop(radius.NASReboot)
+	for _, s := range l.sessions {
+		s.account.Stop(radius.NASReboot)
 	}
 	l.saveList()
 	if l.table != nil {

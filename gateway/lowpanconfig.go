@@ -54,6 +54,7 @@ type RADIUS struct {
 	Accounting []string `toml:"accounting"`  // address and port
 	SecretFile string   `toml:"secret-file"` // shared with all of them
 	Identifier string   `toml:"identifier"`  // NAS-Identifier
+	Dynamic    string   `toml:"dynamic"`     // address and port for the servers' orders; empty: none are taken
 }
 
 // Serving is the table [lowpan.radius-server]: other authenticators that may
@@ -119,6 +120,9 @@ func (l *LowpanConfig) check() []error {
 	}
 	if len(l.RADIUS.Accounting) > 0 && len(l.RADIUS.Servers) == 0 {
 		wrong("radius.accounting", "there are no servers that authenticate")
+	}
+	if err := l.RADIUS.checkDynamic(); err != nil {
+		wrong("radius.dynamic", "%w", err)
 	}
 	if l.Serving.Listen != "" {
 		if _, err := netip.ParseAddrPort(l.Serving.Listen); err != nil {

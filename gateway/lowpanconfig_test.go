@@ -29,6 +29,7 @@ ca          = "/etc/gatewayd/ca.pem"
 servers     = ["192.0.2.1:1812", "[2001:db8::1]:1812"]
 accounting  = ["192.0.2.1:1813"]
 secret-file = "/etc/gatewayd/radius.secret"
+dynamic     = "[::]:3799"
 
 [lowpan.radius-server]
 listen      = "[::]:1812"
@@ -76,6 +77,8 @@ func TestLowpanMistakes(t *testing.T) {
 		{`ca          = "/etc/gatewayd/ca.pem"`, ``, "lowpan.eap"},
 		{`"192.0.2.1:1812"`, `"192.0.2.1"`, "lowpan.radius.servers"},
 		{`"192.0.2.1:1813"`, `"x:1"`, "lowpan.radius.accounting"},
+		{`"[::]:3799"`, `"3799"`, "lowpan.radius.dynamic"},
+		{`servers     = ["192.0.2.1:1812", "[2001:db8::1]:1812"]`, ``, "lowpan.radius.dynamic: there are no servers"},
 		{`"[::]:1812"`, `"1812"`, "lowpan.radius-server.listen"},
 		{`clients     = ["192.0.2.0/24"]`, ``, "lowpan.radius-server.clients"},
 		{`"192.0.2.0/24"`, `"192.0.2.0"`, "lowpan.radius-server.clients"},
