@@ -34,10 +34,25 @@ func sysctls(t *testing.T) string {
 }
 
 // What changes by itself: indexes of interfaces, and lifetimes.
-var changing = regexp.MustCompile(`(?m)^\d+: |@if\d+|@\w+|expires \w+|\d+sec|link-netnsid \d+| tentative`)
+var changing = regexp.MustCompile(`(?m)^\d+: |@if\d+|@\w+|expires \w+|\d+sec|link-netnsid \d+`)
 
-// state is everything in the kernel that the gateway might change.
+// state is everything in the kernel that the gateway might change, when it
+// does not change any more: the kernel checks new addresses in its own time.
 func state(t *testing.T) string {
+	t.Helper()
+	last := ""
+	for range 50 {
+		now := snapshot(t)
+		if now == last && !strings.Contains(now, " tentative") {
+			break
+		}
+		last = now
+		time.Sleep(40 * time.Millisecond)
+	}
+	return last
+}
+
+func snapshot(t *testing.T) string {
 	t.Helper()
 	s := ip(t, "addr", "show") + ip(t, "-6", "route", "show", "table", "all") + ip(t, "route", "show", "table", "all") +
 		ip(t, "-6", "rule", "show") + ip(t, "rule", "show")
