@@ -93,6 +93,7 @@ func (p *patient) examine() []Finding {
 		}
 		return own(name)
 	}
+	s.initNetwork = func() bool { return true }
 	s.processes = func() []process { return p.programs }
 	s.clock = func() (time.Time, bool) { return p.now, !p.unsynced }
 	s.statfs = func(string) (unix.Statfs_t, error) { return p.stat, nil }
@@ -124,7 +125,12 @@ func TestHealthy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer table.Close()
-	if err := table.Apply(firewall.Policy{Mesh: "wpan0", Prefixes: []netip.Prefix{omr}}); err != nil {
+	private := netip.MustParsePrefix("fd33::/64") // before the other prefix, and never to be reached
+	if err := p.tun.Sync(host.Config{Addrs: []host.Address{{Prefix: netip.MustParsePrefix("fd34::1/64")},
+		{Prefix: netip.MustParsePrefix("fd33::1/64"), OnLink: true}}, Routes: []host.Route{{Dst: omr}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := table.Apply(firewall.Policy{Mesh: "wpan0", Prefixes: []netip.Prefix{omr}, Private: []netip.Prefix{private}}); err != nil {
 		t.Fatal(err)
 	}
 	advertise(p, "rtr0")
@@ -375,6 +381,15 @@ var faults = []struct {
 	{"mDNS port taken", "HOST-MDNS", bind(5353, false, "mdnsd")},
 	{"mDNS port shared", "", bind(5353, true, "avahi-daemon")},
 	{"two responders", "HOST-MDNS2", bind(5353, true, "avahi-daemon", "systemd-resolve")},
+	{"the gateway's own DHCPv6 client", "", func(p *patient) {
+		p.PD = true
+		p.files["/proc/self/comm"] = "gatewayd\n"
+		bind(546, true, "gatewayd")(p)
+	}},
+	{"bridged container, in a namespace of it", "", func(p *patient) {
+		p.files["/.dockerenv"] = ""
+		p.tweak = func(s *system) { s.initNetwork = func() bool { return false } }
+	}},
 	{"another DHCPv6 client", "HOST-DHCP6", func(p *patient) { p.PD = true; bind(546, true, "dhclient")(p) }},
 	{"another border router", "HOST-OTBR", running("otbr-agent")},
 	{"ModemManager", "HOST-MODEM HOST-RADIO", func(p *patient) {

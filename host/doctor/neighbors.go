@@ -36,6 +36,12 @@ func (e *exam) processes() []process {
 	return e.programs
 }
 
+// self is the name of this program, and so of the gateway.
+func (e *exam) self() string {
+	b, _ := e.sys.readFile("/proc/self/comm")
+	return strings.TrimSpace(string(b))
+}
+
 // runs reports whether one of the programs runs.
 func (e *exam) runs(names ...string) bool { return len(e.running(names...)) > 0 }
 
@@ -122,8 +128,7 @@ func checkMDNSPort(e *exam) {
 }
 
 func checkMDNSTwice(e *exam) {
-	owners := slices.DeleteFunc(e.owners(5353), func(name string) bool { return name == "gatewayd" })
-	responders := slices.DeleteFunc(owners, func(name string) bool {
+	responders := slices.DeleteFunc(e.owners(5353), func(name string) bool {
 		return !slices.Contains([]string{"avahi-daemon", "systemd-resolve", "mdnsd", "umdns", "otbr-agent"}, name)
 	})
 	if len(responders) > 1 {
@@ -137,7 +142,7 @@ func checkDHCP6(e *exam) {
 		return
 	}
 	for _, name := range e.owners(546) {
-		if name != "gatewayd" {
+		if name != e.self() {
 			e.warn(name, "have it ask for no prefix on that interface, or let it: then turn the gateway's prefix delegation off",
 				"%s is a DHCPv6 client on this host too: it may take the answers, or the prefix.", name)
 		}

@@ -182,10 +182,14 @@ func checkPath(e *exam) {
 	}
 	defer tap.close()
 	src := netip.MustParseAddr("fd67:6174:6577:6179::2")
-	packet := ipv6.AppendICMPPacket(nil, ipv6.Header{HopLimit: 64, Src: src, Dst: inside(prefixes[0])}, 128, 0, []byte("\x67\x77\x00\x01doctor"))
+	// One to each prefix: some, as the mesh-local one, are never to be reached.
+	var packets [][]byte
+	for _, p := range prefixes {
+		packets = append(packets, ipv6.AppendICMPPacket(nil, ipv6.Header{HopLimit: 64, Src: src, Dst: inside(p)}, 128, 0, []byte("\x67\x77\x00\x01doctor")))
+	}
 	arrived := make(chan struct{})
 	sent := make(chan error, 1)
-	go func() { sent <- fromNeighbor(packet, e.Wait/2, arrived) }()
+	go func() { sent <- fromNeighbor(packets, e.Wait/2, arrived) }()
 	deadline := time.Now().Add(e.Wait / 2)
 	for {
 		p, _, ok := tap.next(deadline)
@@ -201,8 +205,8 @@ func checkPath(e *exam) {
 	if err := <-sent; err != nil {
 		return // nothing is known
 	}
-	e.problem(prefixes[0].String(), "nft list ruleset, ip6tables -S FORWARD: look for what drops forwarded packets",
-		"A packet that a neighbor sends to the mesh's prefix %v does not come out on %s.", prefixes[0], e.Mesh)
+	e.problem(e.Mesh, "nft list ruleset, ip6tables -S FORWARD: look for what drops forwarded packets",
+		"Packets that a neighbor sends to the mesh do not come out on %s.", e.Mesh)
 }
 
 const (
@@ -210,9 +214,9 @@ const (
 	neighborThere = "gwdoctor1"
 )
 
-// fromNeighbor has a packet come from a network namespace that is made for it
+// fromNeighbor has packets come from a network namespace that is made for it
 // and goes with it, again and again: a new link takes a moment to work.
-func fromNeighbor(packet []byte, wait time.Duration, arrived <-chan struct{}) error {
+func fromNeighbor(packets [][]byte, wait time.Duration, arrived <-chan struct{}) error {
 	here, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
@@ -247,8 +251,10 @@ func fromNeighbor(packet []byte, wait time.Duration, arrived <-chan struct{}) er
 		copy(to.Addr[:], link.Attrs().HardwareAddr)
 		end := time.After(wait)
 		for {
-			if err := unix.Sendto(fd, packet, 0, to); err != nil && err != unix.ENOBUFS {
-				return err
+			for _, p := range packets {
+				if err := unix.Sendto(fd, p, 0, to); err != nil && err != unix.ENOBUFS {
+					return err
+				}
 			}
 			select {
 			case <-arrived:

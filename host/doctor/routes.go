@@ -19,6 +19,9 @@ var routeChecks = []Check{
 	{"HOST-WIDE", "no route takes all private addresses", checkWide},
 }
 
+// maxPrefixes bounds what is examined: a mesh has a few.
+const maxPrefixes = 16
+
 func number(s string) int {
 	n, _ := strconv.Atoi(s)
 	return n
@@ -52,15 +55,16 @@ func prefix(n *net.IPNet) netip.Prefix {
 	return netip.PrefixFrom(ip, ones)
 }
 
-// meshPrefixes lists the prefixes of the mesh: as told, or those of the
-// gateway's routes.
+// meshPrefixes lists the prefixes of the mesh: as told, or those that the main
+// table sends there.
 func (e *exam) meshPrefixes() []netip.Prefix {
 	if len(e.Prefixes) > 0 || e.mesh == 0 {
 		return e.Prefixes
 	}
 	var list []netip.Prefix
 	for _, r := range mainRoutes(netlink.FAMILY_V6) {
-		if p := prefix(r.Dst); r.LinkIndex == e.mesh && r.Protocol == host.RouteProtocol && p.Bits() > 0 {
+		p := prefix(r.Dst)
+		if r.LinkIndex == e.mesh && p.Bits() > 0 && p.Bits() < 128 && !p.Addr().IsLinkLocalUnicast() && !p.Addr().IsMulticast() && len(list) < maxPrefixes {
 			list = append(list, p)
 		}
 	}

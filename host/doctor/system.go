@@ -22,6 +22,7 @@ type system struct {
 	openTUN      func() error
 	capabilities func() (uint64, error)
 	processes    func() []process
+	initNetwork  func() bool // this is the network that the container, or host, began with
 	clock        func() (now time.Time, synced bool)
 	nftables     func() error
 	statfs       func(dir string) (unix.Statfs_t, error)
@@ -40,10 +41,14 @@ func realSystem() *system {
 		openTUN:      openTUN,
 		capabilities: capabilities,
 		processes:    processes,
-		clock:        clock,
-		nftables:     tryTable,
-		statfs:       statfs,
-		writable:     writable,
+		initNetwork: func() bool {
+			_, err := os.Readlink("/proc/1/ns/net")
+			return err == nil && sameNetwork(1)
+		},
+		clock:    clock,
+		nftables: tryTable,
+		statfs:   statfs,
+		writable: writable,
 		index: func(iface string) int {
 			ifi, err := net.InterfaceByName(iface)
 			if err != nil {
