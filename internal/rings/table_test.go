@@ -84,6 +84,7 @@ var table = map[string]ring{
 	"host/doctor":        daemon,
 	"host/firewall":      daemon,
 	"host/infra":         daemon,
+	"host/mroute":        daemon,
 	"host/sysctl":        daemon,
 	"pacd":               daemon,
 	"packaging/sbom":     daemon,
