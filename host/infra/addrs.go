@@ -25,8 +25,29 @@ type Address struct {
 	Prefix netip.Prefix // address and length
 	// Preferred and Until end the use for new connections and all use: zero
 	// times are never, so that a Preferred that has passed makes the address
-	// deprecated. An address outlives a killed process until then at most.
+	// deprecated.
 	Preferred, Until time.Time
+}
+
+// lease is for how long the kernel is told at most that an address is good:
+// it ends by then after a kill. It is told anew when half of that is left.
+const lease = time.Hour
+
+// leased is until when the kernel is told that something is good.
+func leased(now, until time.Time) time.Time {
+	if end := now.Add(lease); until.IsZero() || until.After(end) {
+		return end
+	}
+	return until
+}
+
+// lasts reports whether what the kernel was told is still fine.
+func lasts(now, told, until time.Time) bool {
+	if told.IsZero() {
+		return false
+	}
+	longer := until.IsZero() || until.After(told)
+	return longer && told.Sub(now) > lease/2 || !until.IsZero() && told.Sub(until).Abs() <= slack
 }
 
 // slack is by how much the end of an address may be off before it is set
@@ -79,6 +100,11 @@ func (f *Follower) syncAddrs(l *followed) error {
 	now := time.Now()
 	var errs []error
 	keep := map[netip.Prefix]bool{}
+	f.findTaken(l, all[l.Index], now)
+	for p := range l.taken {
+		keep[p] = true
+		errs = append(errs, fmt.Errorf("infra: another host on %s has our address %v", l.Name, p))
+	}
 	for _, h := range all[l.Index] {
 		i := slices.IndexFunc(l.want, func(w Address) bool { return w.Prefix == h.Prefix })
 		ours := h.Ours || l.set[h.Prefix]
@@ -91,10 +117,7 @@ func (f *Follower) syncAddrs(l *followed) error {
 				errs = append(errs, fmt.Errorf("infra: removing address %v: %w", h.Prefix, err))
 			}
 			delete(l.set, h.Prefix)
-		case h.Duplicate:
-			errs = append(errs, fmt.Errorf("infra: another host on %s has our address %v", l.Name, h.Prefix))
-			keep[h.Prefix] = true
-		case l.done[h.Prefix].like(l.want[i]) && (h.Tentative || h.Deprecated == over(now, l.want[i].Preferred)):
+		case l.done[h.Prefix].serves(l.want[i], now) && (h.Tentative || h.Deprecated == over(now, l.want[i].Preferred)):
 			keep[h.Prefix] = true
 		}
 	}
@@ -102,6 +125,7 @@ func (f *Follower) syncAddrs(l *followed) error {
 		if keep[w.Prefix] || over(now, w.Until) || !l.Up {
 			continue
 		}
+		w.Until = leased(now, w.Until)
 		if err := replaceAddr(l.Index, w, now); err != nil {
 			errs = append(errs, fmt.Errorf("infra: adding address %v to %s: %w", w.Prefix, l.Name, err))
 			continue
@@ -111,12 +135,46 @@ func (f *Follower) syncAddrs(l *followed) error {
 	return errors.Join(append(errs, f.syncOnLink(l, now))...)
 }
 
-// like reports whether a differs from b by nothing that matters.
-func (a Address) like(b Address) bool {
-	near := func(s, t time.Time) bool {
-		return s.IsZero() == t.IsZero() && s.Sub(t).Abs() <= slack
+// tryAgain is when an address that another host had may be free again.
+const tryAgain = 10 * time.Minute
+
+// findTaken finds out whether another host has an address of ours: the kernel
+// removes one that will end if it turns out to be a duplicate (RFC 4862 Section
+// 5.4.5), and would do so again and again.
+func (f *Follower) findTaken(l *followed, have []Addr, now time.Time) {
+	if !l.Up {
+		clear(l.checks)
+		clear(l.taken)
+		return
 	}
-	return a.Prefix == b.Prefix && near(a.Preferred, b.Preferred) && near(a.Until, b.Until)
+	for p, at := range l.taken {
+		wanted := slices.ContainsFunc(l.want, func(w Address) bool { return w.Prefix == p })
+		if !wanted || now.Sub(at) > tryAgain {
+			delete(l.taken, p)
+			f.again()
+		}
+	}
+	for _, w := range l.want {
+		i := slices.IndexFunc(have, func(h Addr) bool { return h.Prefix == w.Prefix })
+		if i < 0 && l.checks[w.Prefix] || i >= 0 && have[i].Duplicate && l.set[w.Prefix] {
+			if l.taken[w.Prefix].IsZero() {
+				l.taken[w.Prefix] = now
+				f.again()
+			}
+		}
+	}
+	clear(l.checks)
+	for _, h := range have {
+		if h.Ours && h.Tentative {
+			l.checks[h.Prefix] = true
+		}
+	}
+}
+
+// serves reports whether an address as it was put there is as it should be.
+func (a Address) serves(want Address, now time.Time) bool {
+	return a.Preferred.IsZero() == want.Preferred.IsZero() && a.Preferred.Sub(want.Preferred).Abs() <= slack &&
+		lasts(now, a.Until, want.Until)
 }
 
 func over(now, at time.Time) bool { return !at.IsZero() && !at.After(now) }

@@ -59,7 +59,7 @@ func TestAddresses(t *testing.T) {
 	}
 	a.Preferred, a.Until = time.Time{}, time.Time{} // for ever
 	set(a)
-	if !has(t, "adr0", mine.String(), "forever") || has(t, "adr0", mine.String(), "deprecated") {
+	if !has(t, "adr0", mine.String(), "3600sec") && !has(t, "adr0", mine.String(), "3599sec") || has(t, "adr0", mine.String(), "deprecated") {
 		t.Errorf("for ever: %s", ip(t, "-6", "addr", "show", "dev", "adr0"))
 	}
 
@@ -107,6 +107,35 @@ func TestAddressTaken(t *testing.T) {
 	r.await(t, "tkn0", "told of the duplicate", func(l Link) bool {
 		return slices.ContainsFunc(l.Addrs, func(a Addr) bool { return a.Duplicate })
 	})
+}
+
+// The kernel is told anew before what it was told ends, and not all the time.
+func TestLasts(t *testing.T) {
+	now := time.Now()
+	in := func(d time.Duration) time.Time { return now.Add(d) }
+	for _, tt := range []struct {
+		name        string
+		told, until time.Time
+		want        bool
+	}{
+		{"never told", time.Time{}, time.Time{}, false},
+		{"for ever, just told", in(lease), time.Time{}, true},
+		{"for ever, half over", in(lease / 2), time.Time{}, false},
+		{"longer than a lease", in(lease - time.Minute), in(3 * lease), true},
+		{"as told", in(time.Minute), in(time.Minute + time.Second), true},
+		{"shortened", in(lease), in(time.Minute), false},
+		{"lengthened", in(time.Minute), in(time.Hour), false},
+	} {
+		if got := lasts(now, tt.told, tt.until); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+	if got := leased(now, in(time.Minute)); got != in(time.Minute) {
+		t.Errorf("leased to %v", got)
+	}
+	if got := leased(now, time.Time{}); got != in(lease) {
+		t.Errorf("leased to %v", got)
+	}
 }
 
 func TestUnreachable(t *testing.T) {

@@ -68,13 +68,19 @@ type followed struct {
 	want   []Address
 	set    map[netip.Prefix]bool      // of ours, put on the interface
 	done   map[netip.Prefix]Address   // as it was put there
+	checks map[netip.Prefix]bool      // of ours, looked for duplicates when last seen
+	taken  map[netip.Prefix]time.Time // of ours, when another host was found to have it
 	routes map[netip.Prefix]time.Time // on-link routes put there, until when
 	said   string                     // last trouble that was logged
 	known  int                        // index that was logged
 }
 
 func follow(id string, named bool) *followed {
-	return &followed{Link: Link{ID: id}, named: named, set: map[netip.Prefix]bool{}, done: map[netip.Prefix]Address{}, routes: map[netip.Prefix]time.Time{}}
+	return &followed{
+		Link: Link{ID: id}, named: named,
+		set: map[netip.Prefix]bool{}, done: map[netip.Prefix]Address{}, routes: map[netip.Prefix]time.Time{},
+		checks: map[netip.Prefix]bool{}, taken: map[netip.Prefix]time.Time{},
+	}
 }
 
 type received struct {
@@ -224,6 +230,9 @@ func (f *Follower) look() (links []Link, news bool) {
 		} else if l.Name != "" && next.Name != l.Name && f.opt.Sysctl != nil {
 			f.trouble(l, f.opt.Sysctl.Rename(l.Name, next.Name))
 		}
+		for p := range l.taken {
+			next.Addrs = append(next.Addrs, Addr{Prefix: p, Duplicate: true, Ours: true})
+		}
 		if !l.equal(next) {
 			news = true
 			l.Link = next
@@ -246,6 +255,8 @@ func (f *Follower) lost(l *followed) {
 	clear(l.set)
 	clear(l.done)
 	clear(l.routes)
+	clear(l.checks)
+	clear(l.taken)
 }
 
 // trouble logs what is wrong with a link once.

@@ -127,10 +127,10 @@ func (f *Follower) syncOnLink(l *followed, now time.Time) error {
 	}
 	for p, at := range until {
 		there := slices.ContainsFunc(have, func(r onLinkRoute) bool { return r.dst == p })
-		was, known := l.routes[p]
-		if there && known && was.IsZero() == at.IsZero() && was.Sub(at).Abs() <= slack {
+		if there && lasts(now, l.routes[p], at) {
 			continue
 		}
+		at = leased(now, at)
 		if err := replaceOnLink(l.Index, p, at, now); err != nil {
 			errs = append(errs, fmt.Errorf("infra: adding route %v to %s: %w", p, l.Name, err))
 			continue
@@ -178,9 +178,7 @@ func replaceOnLink(index int, p netip.Prefix, until, now time.Time) error {
 	req.AddData(nl.NewRtAttr(unix.RTA_DST, p.Addr().AsSlice()))
 	req.AddData(nl.NewRtAttr(unix.RTA_OIF, binary.NativeEndian.AppendUint32(nil, uint32(index))))
 	req.AddData(nl.NewRtAttr(unix.RTA_PRIORITY, binary.NativeEndian.AppendUint32(nil, onLinkMetric)))
-	if !until.IsZero() {
-		req.AddData(nl.NewRtAttr(rtaExpires, binary.NativeEndian.AppendUint32(nil, lifetime(now, until))))
-	}
+	req.AddData(nl.NewRtAttr(rtaExpires, binary.NativeEndian.AppendUint32(nil, lifetime(now, until))))
 	_, err := req.Execute(unix.NETLINK_ROUTE, 0)
 	return err
 }
