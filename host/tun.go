@@ -3,12 +3,13 @@ package host
 import (
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"gatewayd/internal/nonblock"
 )
 
 // MinMTU is the least an IPv6 link carries (RFC 8200 Section 5), and what a
@@ -27,7 +28,7 @@ type Options struct {
 type TUN struct {
 	name string
 	link *netlink.Tuntap // names the interface to netlink by its index
-	file *os.File
+	file *nonblock.File
 
 	mu      sync.Mutex // guards what follows, and keeps one Sync at a time
 	netlink *netlink.Handle
@@ -79,7 +80,7 @@ func CheckName(name string) error {
 }
 
 // create makes the TUN device and nothing more.
-func create(name string) (*os.File, error) {
+func create(name string) (*nonblock.File, error) {
 	// Non-blocking before os.NewFile sees it, so that reads wait in the
 	// runtime's poller and Close ends them. File.Fd would undo that.
 	fd, err := unix.Open(tunDevice, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -97,7 +98,7 @@ func create(name string) (*os.File, error) {
 		unix.Close(fd)
 		return nil, explainCreate(name, err)
 	}
-	return os.NewFile(uintptr(fd), tunDevice), nil
+	return nonblock.NewFile(fd, tunDevice), nil
 }
 
 // setUp configures the device and brings it up.

@@ -89,6 +89,7 @@ var table = map[string]ring{
 	"pacd":               daemon,
 	"packaging/sbom":     daemon,
 	"internal/appliance": daemon,
+	"internal/nonblock":  daemon,
 	"internal/pump":      daemon,
 	"internal/timerfd":   daemon,
 	"radio/medium/udp":   daemon,

@@ -3,7 +3,7 @@ package transport
 import (
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"gatewayd/internal/nonblock"
 )
 
 // directWriter returns what writes to a connection as much as it takes without
@@ -23,9 +23,9 @@ func directWriter(c Conn) func(b []byte) int {
 	}
 	return func(b []byte) (n int) {
 		_ = raw.Write(func(fd uintptr) bool {
-			n, _ = unix.Write(int(fd), b)
+			n, _ = nonblock.Write(fd, b)
 			return true
 		})
-		return max(n, 0)
+		return n
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gatewayd/internal/nonblock"
 	"gatewayd/radio"
 )
 
@@ -51,7 +52,7 @@ func startProgram(u radio.URL) (Conn, error) {
 
 // openPTY opens a new pseudo terminal in raw mode. The kernel makes the slave
 // hang up when the master is closed, and the other way around.
-func openPTY() (master, slave *os.File, err error) {
+func openPTY() (master *nonblock.File, slave *os.File, err error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("pseudo terminal: %w", err)
@@ -80,7 +81,7 @@ func openPTY() (master, slave *os.File, err error) {
 		}
 		return nil, nil, fmt.Errorf("pseudo terminal: %w", err)
 	}
-	return os.NewFile(uintptr(fd), name), slave, nil
+	return nonblock.NewFile(fd, name), slave, nil
 }
 
 // program is a running program.

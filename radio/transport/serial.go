@@ -3,10 +3,10 @@ package transport
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 
+	"gatewayd/internal/nonblock"
 	"gatewayd/radio"
 )
 
@@ -31,7 +31,7 @@ func openSerial(u radio.URL) (Conn, error) {
 		unix.Close(fd)
 		return fail(err)
 	}
-	return &serial{conn{Conn: os.NewFile(uintptr(fd), u.Path), name: u.Path}}, nil
+	return &serial{conn{Conn: nonblock.NewFile(fd, u.Path), name: u.Path}}, nil
 }
 
 // setUp makes the device ours and sets the line.
@@ -117,7 +117,7 @@ type serial struct{ conn }
 // Close throws away what was not sent yet. Otherwise closing a line whose other
 // end holds us off by flow control would wait for half a minute.
 func (s *serial) Close() error {
-	f := s.Conn.(*os.File)
+	f := s.Conn.(*nonblock.File)
 	if c, err := f.SyscallConn(); err == nil {
 		_ = c.Control(func(fd uintptr) { _ = unix.IoctlSetInt(int(fd), unix.TCFLSH, unix.TCIOFLUSH) })
 	}
