@@ -123,6 +123,9 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// translates reports whether the gateway is to have a NAT64.
+func (c *Config) translates() bool { return c.NAT64 == "on" && c.Mode == ModeThread }
+
 // inbound is the policy of a valid configuration.
 func (c *Config) inbound() firewall.Inbound {
 	i, _ := firewall.ParseInbound(c.Inbound) // Validate has seen it

@@ -43,7 +43,7 @@ func (g *Gateway) buildDelegation() error {
 	sum := sha256.Sum256(seed)
 	iaid := fnv.New32a()
 	iaid.Write([]byte(g.cfg.Infra))
-	cfg := dhcp6.ClientConfig{Clock: g.node.Clock(), Rand: random, DUID: dhcp6.DUIDFromEUI64([8]byte(sum[:8])), IAID: iaid.Sum32(),
+	cfg := dhcp6.ClientConfig{Clock: g.stack.Clock(), Rand: random, DUID: dhcp6.DUIDFromEUI64([8]byte(sum[:8])), IAID: iaid.Sum32(),
 		Hint: netip.MustParsePrefix("::/64"), RapidCommit: true, Send: d.send, Changed: d.changed}
 	if b, err := g.store.Load(storeDelegation); err == nil && json.Unmarshal(b, &cfg.Last) != nil {
 		g.log.Warn("the stored delegation makes no sense, asking anew", "id", "PD-STORE")
@@ -131,7 +131,7 @@ func (d *delegation) send(b []byte) {
 		return
 	}
 	to := netip.AddrPortFrom(dhcp6.AllServersAndRelays.WithZone(d.link.Name), dhcp6.ServerPort)
-	if _, err := d.conn.WriteToUDPAddrPort(b, to); err != nil && d.g.repeats.pass("PD-SEND", d.g.node.Clock().Now()) {
+	if _, err := d.conn.WriteToUDPAddrPort(b, to); err != nil && d.g.repeats.pass("PD-SEND", d.g.stack.Clock().Now()) {
 		d.g.log.Warn("a question for a prefix was not sent", "id", "PD-SEND", "err", err)
 	}
 }
@@ -162,7 +162,7 @@ func (d *delegation) apply(now dhcp6.Delegation) {
 	if err := d.g.infra.follower.SetUnreachable(all); err != nil {
 		d.g.log.Warn("unused parts of the delegated prefix may go round and round", "id", "PD-ROUTE", "err", err)
 	}
-	d.g.infra.manager.SetDelegated(list)
+	d.g.infra.mesh.delegated(list)
 }
 
 // stop ends it; the prefix stays ours for the next start.

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"net"
 	"net/netip"
 	"os"
@@ -16,11 +15,8 @@ import (
 	"gatewayd/enrol"
 	"gatewayd/ieee802154"
 	"gatewayd/internal/simair"
-	"gatewayd/pacd"
 	"gatewayd/pana"
-	"gatewayd/radio"
 	"gatewayd/radius"
-	"gatewayd/wpan"
 )
 
 // freeUDP is a port of the loopback that nobody has.
@@ -32,32 +28,6 @@ func freeUDP(t *testing.T) string {
 	}
 	defer c.Close()
 	return c.LocalAddr().String()
-}
-
-// device runs a device with a key until the test ends.
-func device(t *testing.T, url, key string, event func(pana.Event)) {
-	t.Helper()
-	u, err := radio.ParseURL(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	psk, err := enrol.ParsePSK(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	dir := t.TempDir()
-	go func() {
-		ended <- pacd.RunDevice(ctx, pacd.DeviceConfig{Radio: u, Role: wpan.Host, DataDir: dir, Session: event,
-			Credential: pacd.Credential{Identity: "pump", PSK: psk}})
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 // until waits for something.
@@ -103,7 +73,7 @@ func TestDynamicAuthorization(t *testing.T) {
 	nas.Lowpan.RADIUS = RADIUS{Servers: []string{cfg.Lowpan.Serving.Listen}, SecretFile: secret, Identifier: "plant", Dynamic: freeUDP(t)}
 	g, _ := start(t, nas, Options{})
 	var renewed, ended atomic.Int32
-	device(t, "sim:2", key, func(e pana.Event) {
+	startDevice(t, "sim:2", key, func(e pana.Event) {
 		switch e.Kind {
 		case pana.SessionReauthenticated:
 			renewed.Add(1)

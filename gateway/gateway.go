@@ -60,8 +60,8 @@ type Gateway struct {
 	lowpan *Lowpan      // what has the stack, if that is a plain 6LoWPAN node
 	cli    *otcli.CLI
 
-	infra      *infrastructure // nil without infrastructure links, and in other modes
-	services   *services       // likewise
+	infra      *infrastructure // nil without infrastructure links
+	services   *services       // likewise, and in other modes than Thread's
 	nat64      *translation    // nil if the mesh is to have no IPv4, too
 	delegation *delegation     // nil if no prefix is to be asked for, too
 	link       *spinel.Link
@@ -168,8 +168,10 @@ func (g *Gateway) run(ctx context.Context) error {
 	if g.delegation != nil {
 		g.delegation.stop()
 	}
-	if g.infra != nil {
+	if g.services != nil {
 		g.services.stop()
+	}
+	if g.infra != nil {
 		g.infra.stop()
 	}
 	if g.lowpan != nil {
@@ -188,10 +190,15 @@ func (g *Gateway) build(now time.Time) error {
 		if err := g.buildLowpan(now); err != nil {
 			return err
 		}
+		if g.cfg.Infra != "" {
+			if err := g.buildLowpanInfra(); err != nil {
+				return err
+			}
+		}
 	} else {
 		g.buildThread(now)
 		if g.cfg.Infra != "" {
-			if err := g.buildInfra(); err != nil {
+			if err := g.buildInfra(threadMesh{g}); err != nil {
 				return err
 			}
 			if err := g.buildServices(); err != nil {
@@ -202,7 +209,7 @@ func (g *Gateway) build(now time.Time) error {
 					return err
 				}
 			}
-			if g.tun != nil && g.cfg.NAT64 == "on" {
+			if g.tun != nil && g.cfg.translates() {
 				if err := g.buildNAT64(); err != nil {
 					return err
 				}
@@ -250,12 +257,12 @@ func (g *Gateway) buildThread(now time.Time) {
 // startNetwork brings the interface up and, if there is a network to be in,
 // joins or forms it.
 func (g *Gateway) startNetwork() error {
+	if g.infra != nil {
+		g.infra.start()
+	}
 	if g.lowpan != nil {
 		g.lowpan.Node.Start()
 		return nil
-	}
-	if g.infra != nil {
-		g.infra.start()
 	}
 	g.node.InterfaceUp()
 	// The command line of the node may make a network, too.
@@ -281,6 +288,8 @@ func (g *Gateway) loop(ctx context.Context) {
 			g.wantHost()
 			if g.infra != nil {
 				g.infra.update()
+			}
+			if g.services != nil {
 				g.services.serve()
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -16,8 +17,6 @@ import (
 	"gatewayd/host/sysctl"
 	"gatewayd/ipv6"
 	"gatewayd/ndp"
-	"gatewayd/thread/mle"
-	"gatewayd/thread/neighbor"
 )
 
 // infrastructure makes the mesh and the host's networks one: what it tells the
@@ -25,6 +24,7 @@ import (
 // packages below host. Only the goroutine that owns the node uses it.
 type infrastructure struct {
 	g         *Gateway
+	mesh      routedMesh
 	settings  *sysctl.Keeper
 	follower  *infra.Follower
 	manager   *border.Manager
@@ -50,9 +50,25 @@ func (c *Config) infraNames() []string {
 	return strings.Split(c.Infra, ",")
 }
 
+// routedMesh is the gateway's network, of either kind, as border routing sees
+// it.
+type routedMesh interface {
+	// tell tells the manager how the mesh is.
+	tell(*border.Manager)
+	// publish tells the mesh what the manager wants, in place of what it wanted
+	// before.
+	publish(p, old border.Publication) error
+	// delegated takes the prefixes that the mesh may have.
+	delegated([]border.Delegated)
+	// prefixes are those of the mesh's addresses, and those that never leave it.
+	prefixes() (own, private []netip.Prefix)
+	// sourceFor is an address of the gateway's to answer a device from.
+	sourceFor(device netip.Addr) (netip.Addr, bool)
+}
+
 // buildInfra makes the way to the infrastructure.
-func (g *Gateway) buildInfra() error {
-	i := &infrastructure{g: g, known: map[string]bool{}, wanted: map[string][]border.HostPrefix{}}
+func (g *Gateway) buildInfra(mesh routedMesh) error {
+	i := &infrastructure{g: g, mesh: mesh, known: map[string]bool{}, wanted: map[string][]border.HostPrefix{}}
 	random, err := newRand()
 	if err != nil {
 		return err
@@ -62,7 +78,7 @@ func (g *Gateway) buildInfra() error {
 	}
 	i.follower, err = infra.New(infra.Options{
 		Names: g.cfg.infraNames(), Avoid: []string{g.cfg.TUN, nat64Name}, Sysctl: i.settings, Log: g.log,
-		NAT64:   g.cfg.NAT64 == "on",
+		NAT64:   g.cfg.translates(),
 		Changed: func(l []infra.Link) { g.deliver(func() { i.changed(l) }) },
 		Receive: func(link string, in ndp.In) {
 			g.deliver(func() { _ = i.manager.Receive(link, in) }) // what is dropped is counted there
@@ -72,7 +88,7 @@ func (g *Gateway) buildInfra() error {
 		return fmt.Errorf("gateway: infra: %w", err)
 	}
 	i.manager = border.New(border.Config{
-		Clock: g.node.Clock(), Rand: random, Store: nodeStore{g}, Send: i.follower.Send,
+		Clock: g.stack.Clock(), Rand: random, Store: nodeStore{g}, Send: i.follower.Send,
 		Publish: i.publish, Host: i.hostPrefixes, Log: i.event,
 	})
 	if g.tun != nil {
@@ -109,19 +125,7 @@ func (i *infrastructure) openFirewall() {
 
 // update tells the manager how the mesh is.
 func (i *infrastructure) update() {
-	n := i.g.node
-	m := n.MLE()
-	role := m.Role()
-	mesh := border.Mesh{Attached: role >= mle.Child, Router: role >= mle.Router, RLOC16: m.RLOC16(), MeshLocal: n.MeshLocalPrefix(), Data: m.NetData()}
-	if d := n.Datasets().Active(); d != nil && d.ExtPANID != nil {
-		mesh.ExtPANID = *d.ExtPANID
-	}
-	if role == mle.Child {
-		if p := &n.Table().Parent; p.State == neighbor.Valid {
-			mesh.ParentQuality = min(p.Quality.In(), p.QualityOut)
-		}
-	}
-	i.manager.SetMesh(mesh)
+	i.mesh.tell(i.manager)
 	i.filter()
 	if i.g.nat64 != nil {
 		i.g.nat64.update(i.manager.Status())
@@ -169,11 +173,10 @@ func (i *infrastructure) changed(links []infra.Link) {
 
 // publish puts into the network data what the manager wants there.
 func (i *infrastructure) publish(p border.Publication) {
-	if err := p.Apply(i.g.node.LocalData(), i.published); err != nil {
+	if err := i.mesh.publish(p, i.published); err != nil {
 		i.g.log.Warn("not all can be published in the mesh", "id", "BORDER-PUBLISH", "err", err)
 	}
 	i.published = p
-	i.g.node.RegisterLocalData()
 	if p.NAT64.Prefix.IsValid() {
 		i.g.log.Info("the mesh reaches IPv4", "id", "NAT64", "prefix", p.NAT64.Prefix, "here", p.Translate.IsValid())
 	}
@@ -195,7 +198,7 @@ func (i *infrastructure) setAddresses(link string) {
 		for _, p := range i.wanted[link] {
 			a := infra.Address{Prefix: l.HostAddress(p.Prefix), Until: p.Until}
 			if p.Deprecated {
-				a.Preferred = i.g.node.Clock().Now()
+				a.Preferred = i.g.stack.Clock().Now()
 			}
 			list = append(list, a)
 		}
@@ -210,19 +213,11 @@ func (i *infrastructure) filter() {
 	if i.table == nil {
 		return
 	}
-	n := i.g.node
 	p := firewall.Policy{Mesh: i.g.cfg.TUN, Inbound: i.g.cfg.inbound()}
 	if i.g.nat64 != nil {
 		p.NAT64 = i.g.nat64.masquerade()
 	}
-	for _, x := range n.MLE().NetData().Prefixes {
-		if n.OnMesh(x.Prefix) {
-			p.Prefixes = append(p.Prefixes, x.Prefix)
-		}
-	}
-	if ml := n.MeshLocalPrefix(); ml.IsValid() {
-		p.Private = append(p.Private, ml)
-	}
+	p.Prefixes, p.Private = i.mesh.prefixes()
 	for _, l := range i.links {
 		p.Local = append(p.Local, l.Prefixes()...)
 	}
@@ -239,7 +234,7 @@ func (i *infrastructure) filter() {
 
 // event logs a decision.
 func (i *infrastructure) event(e border.Event) {
-	if !i.g.repeats.pass(e.ID, i.g.node.Clock().Now()) {
+	if !i.g.repeats.pass(e.ID, i.g.stack.Clock().Now()) {
 		return
 	}
 	attrs := []any{"id", e.ID}
@@ -266,13 +261,13 @@ func (i *infrastructure) prohibited(packet []byte) bool {
 	if err != nil || h.Dst.IsMulticast() || h.Src.IsLinkLocalUnicast() || !i.manager.Prohibited(h.Src, h.Dst) {
 		return false
 	}
-	src, ok := i.g.node.IP().SourceFor(h.Src)
+	src, ok := i.mesh.sourceFor(h.Src)
 	if !ok {
 		return false
 	}
 	e := ipv6.AppendICMPPacket(nil, ipv6.Header{Src: src, Dst: h.Src, HopLimit: 64}, ipv6.ICMPDstUnreachable, ipv6.UnreachProhibited,
 		ipv6.ErrorBody{Invoking: packet}.Append(nil))
-	_ = i.g.node.FromHost(e)
+	_ = i.g.stack.FromHost(e)
 	return true
 }
 

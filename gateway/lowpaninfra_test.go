@@ -1,0 +1,165 @@
+package gateway
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"gatewayd/eap"
+	"gatewayd/enrol"
+)
+
+// inNetns names, in the gateway's namespace, the namespace of the LAN's host.
+const inNetns = "GATEWAY_TEST_LAN"
+
+// namespaces has a test run once more in a namespace with the interface infra0,
+// whose other end lan0 is in a host's namespace. It returns the name of that
+// one, or false if the test has been run.
+func namespaces(t *testing.T) (lan string, inside bool) {
+	t.Helper()
+	if lan := os.Getenv(inNetns); lan != "" {
+		return lan, true
+	}
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED: only root can make the network namespaces that this test runs in")
+	}
+	gate := fmt.Sprintf("gw-plain-%d", os.Getpid())
+	lan = gate + "-lan"
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Skipf("SKIPPED: ip %v: %v: %s", args, err, out)
+		}
+	}
+	for _, name := range []string{gate, lan} {
+		ip("netns", "add", name)
+		defer exec.Command("ip", "netns", "del", name).Run()
+	}
+	ip("link", "add", "infra0", "netns", gate, "type", "veth", "peer", "name", "lan0", "netns", lan)
+	for _, x := range [][2]string{{gate, "infra0"}, {lan, "lan0"}} {
+		ip("netns", "exec", x[0], "sysctl", "-qw", "net.ipv6.conf."+x[1]+".accept_dad=0")
+		ip("-n", x[0], "link", "set", "lo", "up")
+		ip("-n", x[0], "link", "set", x[1], "up")
+	}
+	ip("netns", "exec", lan, "sysctl", "-qw", "net.ipv6.conf.lan0.accept_ra_rt_info_max_plen=64")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("ip", "netns", "exec", gate, self, "-test.run", "^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), inNetns+"="+lan, "PORT_OFFSET=94")
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(string(out), "--- SKIP") {
+		t.Skip("SKIPPED inside of the namespace")
+	}
+	return lan, false
+}
+
+// kernel is what a gateway might leave in its namespace.
+func kernel(t *testing.T) string {
+	t.Helper()
+	var all []string
+	for _, c := range [][]string{
+		{"ip", "-6", "route", "show", "table", "all"}, {"ip", "-o", "addr"}, {"ip", "-6", "rule"}, {"nft", "list", "ruleset"},
+		{"sh", "-c", "grep -r . /proc/sys/net/ipv6/conf/*/forwarding /proc/sys/net/ipv6/conf/*/accept_ra /proc/sys/net/ipv6/conf/*/accept_ra_rt_info_max_plen /proc/sys/net/ipv4/ip_forward"},
+	} {
+		if _, err := exec.LookPath(c[0]); err != nil {
+			continue
+		}
+		out, err := exec.Command(c[0], c[1:]...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v: %s", c, err, out)
+		}
+		for line := range strings.Lines(string(out)) {
+			all = append(all, strings.TrimSpace(running.ReplaceAllString(line, "")))
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+// running are lifetimes, and what the kernel says sometimes.
+var running = regexp.MustCompile(`(expires|valid_lft|preferred_lft) \S+|hoplimit \d+|pref \w+`)
+
+// hostAddress is the LAN host's address of an advertised prefix.
+func hostAddress(t *testing.T, lan string) (a netip.Addr) {
+	t.Helper()
+	until(t, "address of an advertised prefix", 20*time.Second, func() bool {
+		out, _ := exec.Command("ip", "-n", lan, "-6", "-o", "addr", "show", "dev", "lan0", "scope", "global", "-tentative").CombinedOutput()
+		if f := strings.Fields(string(out)); len(f) > 3 {
+			a = netip.MustParsePrefix(f[3]).Addr()
+		}
+		return a.IsValid()
+	})
+	return a
+}
+
+// A host on the LAN, whose kernel takes routes of advertisements, and a device
+// of a plain network reach each other, in one frame and in fragments. Afterwards
+// nothing of ours is left in the kernel.
+func TestLowpanInfra(t *testing.T) {
+	lan, inside := namespaces(t)
+	if !inside {
+		return
+	}
+	const key = "000102030405060708090a0b0c0d0e0f"
+	psk, err := enrol.ParsePSK(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := kernel(t)
+	cfg := plainConfig(t)
+	cfg.Radio, cfg.TUN, cfg.Infra, cfg.PD = "sim:1", "wpan0", "infra0", "off"
+	g, stop := start(t, cfg, Options{})
+	var prefix netip.Prefix
+	if err := g.DoLowpan(t.Context(), func(l *Lowpan) {
+		prefix = l.Node.Network().Prefix
+		if err := l.List.Add(enrol.Entry{Identity: "pump", Method: eap.TypePSK, PSK: psk}, false); err != nil {
+			t.Error(err)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	d := startDevice(t, "sim:2", key, nil)
+	to := d.address()
+	if !prefix.Contains(to) {
+		t.Fatalf("the device has %v, not of %v", to, prefix)
+	}
+	host := hostAddress(t, lan)
+	until(t, "route to the device", 20*time.Second, func() bool {
+		out, _ := exec.Command("ip", "-n", lan, "-6", "route", "get", to.String()).CombinedOutput()
+		return strings.Contains(string(out), " via fe80:")
+	})
+	t.Logf("%v after its start the device can be reached", time.Since(began).Round(100*time.Millisecond))
+	for _, size := range []string{"16", "500", "1200"} {
+		out, err := exec.Command("ip", "netns", "exec", lan, "ping", "-6", "-n", "-c", "3", "-i", "0.2", "-W", "3", "-s", size, to.String()).CombinedOutput()
+		if err != nil {
+			t.Errorf("the host pings the device with %s bytes: %v: %s", size, err, out)
+		}
+	}
+	for _, size := range []int{16, 1200} {
+		if n := d.ping(host, size, 3); n == 0 {
+			t.Errorf("the device pings the host %v with %d bytes: no answer", host, size)
+		}
+	}
+	if err := g.DoLowpan(t.Context(), func(*Lowpan) {
+		if st, links, ok := g.Border(); !ok || st.OMR.Favored != prefix || len(st.Peers) != 0 || len(links) != 1 {
+			t.Errorf("border routing is %+v on %+v", st, links)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if after := kernel(t); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}

@@ -1,0 +1,67 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	"net/netip"
+
+	"gatewayd/border"
+	"gatewayd/thread/netdata"
+)
+
+// lowpanMesh is a plain 6LoWPAN network to border routing: a mesh with this one
+// border router, whose prefix is settled and whose devices send all that is for
+// elsewhere here.
+type lowpanMesh struct {
+	l *Lowpan
+	// id stands for the extended PAN ID, of which the on-link prefix is made.
+	id   [8]byte
+	said netip.Prefix
+}
+
+// buildLowpanInfra makes a plain network's way to the infrastructure.
+func (g *Gateway) buildLowpanInfra() error {
+	seed, err := g.identitySeed()
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(append([]byte("on-link "), seed...))
+	return g.buildInfra(&lowpanMesh{l: g.lowpan, id: [8]byte(sum[:8])})
+}
+
+func (m *lowpanMesh) tell(b *border.Manager) {
+	p := m.l.Node.Network().Prefix
+	if p != m.said {
+		// The one prefix there is, for the manager to publish.
+		m.said = p
+		b.SetDelegated([]border.Delegated{{Prefix: p}})
+	}
+	flags := netdata.FlagOnMesh | netdata.FlagSLAAC | netdata.FlagPreferred | netdata.FlagDefault
+	preference := netdata.Medium
+	if isULA(p.Addr()) {
+		preference = netdata.Low // nobody outside knows the way back
+	}
+	b.SetMesh(border.Mesh{Attached: m.l.Node.Attached(), Router: true, ExtPANID: m.id, Data: &netdata.Data{Prefixes: []netdata.Prefix{
+		{Prefix: p, BorderRouters: []netdata.BorderRouter{{Flags: flags.With(preference), Stable: true}}},
+		// What nobody in the mesh has goes up to the root of its routing, here.
+		{Prefix: anywhere, HasRoutes: []netdata.HasRoute{{Stable: true}}},
+	}}})
+}
+
+var anywhere = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+
+// publish does nothing: neighbour discovery and RPL tell the mesh what there is
+// to know.
+func (m *lowpanMesh) publish(_, _ border.Publication) error { return nil }
+
+func (m *lowpanMesh) prefixes() (own, private []netip.Prefix) {
+	return []netip.Prefix{m.l.Node.Network().Prefix}, nil
+}
+
+func (m *lowpanMesh) sourceFor(device netip.Addr) (netip.Addr, bool) {
+	return m.l.Node.SourceFor(device)
+}
+
+func isULA(a netip.Addr) bool { return a.Is6() && a.As16()[0]&0xfe == 0xfc }
+
+// delegated does nothing: the network's prefix is settled.
+func (m *lowpanMesh) delegated([]border.Delegated) {}
