@@ -77,6 +77,11 @@ func TestPing(t *testing.T) {
 			}
 		}
 	}()
+	if !eventually(func() bool {
+		return strings.Contains(ip(t, "-6", "route", "show", "table", "local"), "local "+onHost.String()+" ")
+	}) {
+		t.Fatal("the address does not become the host's")
+	}
 	for _, size := range []string{"16", "1232"} { // 1232 fills the MTU
 		out, err := exec.Command("ping", "-6", "-c", "3", "-i", "0.01", "-W", "2", "-M", "do", "-s", size, onMesh.String()).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "3 received") {
