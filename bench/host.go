@@ -17,19 +17,27 @@ import (
 	"gatewayd/api"
 )
 
-// A host is the program under test, with a co-processor as its child.
-type host interface {
+// A router is the program under test.
+type router interface {
 	// start runs the program until it answers commands.
 	start() error
 	stop()
 	pid() int
-	// resume makes the network that is stored run, if it does not by itself.
-	resume() error
 	// form makes a network, and leaves the one before.
 	form() error
 	role() (string, error)
 	// dataset is the active one in hexadecimal.
 	dataset() (string, error)
+	// ask executes a command of OpenThread's command line and returns what it
+	// printed.
+	ask(command string) ([]string, error)
+}
+
+// A host is a router with a co-processor as its child.
+type host interface {
+	router
+	// resume makes the network that is stored run, if it does not by itself.
+	resume() error
 	// admit lets any joiner with a PSKd in.
 	admit(pskd string) error
 }
@@ -97,7 +105,6 @@ func (o *otDaemon) stop() {
 
 func (o *otDaemon) pid() int { return o.cmd.Process.Pid }
 
-// ask runs a command and returns what it printed.
 func (o *otDaemon) ask(command string) ([]string, error) {
 	_ = o.conn.SetDeadline(time.Now().Add(10 * time.Second))
 	if _, err := fmt.Fprintf(o.conn, "%s\n", command); err != nil {
@@ -137,10 +144,7 @@ func (o *otDaemon) do(commands ...string) error {
 func (o *otDaemon) resume() error { return o.do("ifconfig up", "thread start") }
 
 func (o *otDaemon) form() error {
-	if err := o.do("thread stop", "dataset init new", "dataset channel 15", "dataset commit active"); err != nil {
-		return err
-	}
-	return o.resume()
+	return o.do("thread stop", "dataset init new", "dataset channel 15", "dataset commit active", "ifconfig up", "thread start")
 }
 
 func (o *otDaemon) role() (string, error)    { return o.ask1("state") }
@@ -198,6 +202,22 @@ func (g *gatewayd) role() (string, error) {
 func (g *gatewayd) dataset() (string, error) {
 	d, err := g.client.ExportDataset(context.Background(), "active")
 	return d.TLVs, err
+}
+
+func (g *gatewayd) ask(command string) (got []string, err error) {
+	err = errors.New("no end")
+	failed := g.client.CLI(context.Background(), command, func(l api.CLILine) error {
+		switch {
+		case !l.Done:
+			got = append(got, l.Line)
+		case l.Error != 0:
+			err = fmt.Errorf("%s: %s", command, l.Line)
+		default:
+			err = nil
+		}
+		return nil
+	})
+	return got, errors.Join(failed, err)
 }
 
 func (g *gatewayd) admit(pskd string) error {

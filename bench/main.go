@@ -33,6 +33,7 @@ func run(quick bool) error {
 	t := newTable(s)
 	t.micro()
 	t.eap()
+	t.heap()
 	if err := t.hosts(); err != nil {
 		fmt.Fprintf(os.Stderr, "\n*** SKIPPED: everything that takes a radio: %v ***\n\n", err)
 	}
@@ -75,9 +76,11 @@ func (t *table) hosts() error {
 	}); err != nil {
 		fmt.Fprintf(os.Stderr, "\n*** the reference: %v ***\n\n", err)
 	}
-	return t.side("gatewayd", ours, dir, peer, func(ns *namespace) host {
+	err = t.side("gatewayd", ours, dir, peer, func(ns *namespace) host {
 		return &gatewayd{ns: ns, bin: bin, url: url}
 	})
+	t.nodes(dir, bin, peer)
+	return err
 }
 
 // side measures one host in a namespace of its own.
@@ -87,13 +90,44 @@ func (t *table) side(name string, c column, dir, peer string, makeHost func(*nam
 		return err
 	}
 	defer ns.close()
-	m := measurement{table: t, column: c, ns: ns, host: makeHost(ns), peerProgram: peer}
-	defer m.host.stop()
+	h := makeHost(ns)
+	m := measurement{table: t, column: c, ns: ns, router: h, host: h, peerProgram: peer}
+	defer h.stop()
 	if err := m.run(); err != nil {
 		log, _ := os.ReadFile(filepath.Join(ns.dir, logFile))
 		return fmt.Errorf("%w\n%s", err, log[max(0, len(log)-2000):])
 	}
 	return nil
+}
+
+// nodes measures nodes with simulated radios of their own as routers.
+func (t *table) nodes(dir, gatewayd, peer string) {
+	for _, n := range []struct {
+		name string
+		column
+		program string
+		args    []string
+	}{
+		{"reference-node", reference, peer, []string{"1"}},
+		{"gatewayd-node", ours, gatewayd, []string{"node", "1"}},
+	} {
+		if err := t.node(n.name, n.column, dir, peer, cliNode{program: n.program, args: n.args}); err != nil {
+			fmt.Fprintf(os.Stderr, "\n*** %s: %v ***\n\n", n.name, err)
+		}
+	}
+}
+
+func (t *table) node(name string, c column, dir, peer string, n cliNode) error {
+	ns, err := newNamespace("gw-bench-"+name, filepath.Join(dir, name+".d"))
+	if err != nil {
+		return err
+	}
+	defer ns.close()
+	n.ns = ns
+	m := measurement{table: t, column: c, ns: ns, router: &n, peerProgram: peer}
+	defer n.stop()
+	progress("%s", ns.name)
+	return m.line(rowTransitSmallNode, rowTransitLargeNode)
 }
 
 // program finds a program of OpenThread's: in OT_POSIX_DIR or OT_SIM_DIR,

@@ -19,7 +19,8 @@ type measurement struct {
 	*table
 	column
 	ns          *namespace
-	host        host
+	router      router // whose figures these are
+	host        host   // the same, if it is a host
 	peerProgram string
 	peer        *peer
 	addr        netip.Addr // the peer's
@@ -48,6 +49,8 @@ func (m *measurement) run() error {
 		func() error { return m.down(rowLargeDown, 1000) },
 		func() error { return m.up(rowLargeUp, 1000) },
 		m.idle, m.join,
+		func() error { return m.line(rowTransitSmall, rowTransitLarge) },
+		m.children, m.routers,
 	} {
 		failed = append(failed, step())
 	}
@@ -72,9 +75,9 @@ func (m *measurement) starts() error {
 func (m *measurement) untilLeader(limit time.Duration) error {
 	return eventually(limit, func() error {
 		time.Sleep(5 * time.Millisecond)
-		role, err := m.host.role()
+		role, err := m.router.role()
 		if err == nil && role != "leader" {
-			err = fmt.Errorf("the host is %s", role)
+			err = fmt.Errorf("%v is %s", m.column, role)
 		}
 		return err
 	})
@@ -99,11 +102,9 @@ func (m *measurement) forming() error {
 	m.set(rowForm, m.column, median(took, time.Second))
 
 	time.Sleep(5 * time.Second)
-	rss, err := resident(m.host.pid())
-	if err != nil {
+	if err := m.memory(rowMemory); err != nil {
 		return err
 	}
-	m.set(rowMemory, m.column, float64(rss)/1e6)
 
 	m.host.stop()
 	began := time.Now()
@@ -125,7 +126,7 @@ func (m *measurement) attach() error {
 	if err != nil {
 		return err
 	}
-	if m.peer, err = newPeer(m.ns, m.peerProgram, 2); err != nil {
+	if m.peer, err = newPeer(m.ns, m.peerProgram, "2"); err != nil {
 		return err
 	}
 	if m.addr, err = m.peer.attach(d); err != nil {
@@ -185,9 +186,9 @@ func (m *measurement) ping() error {
 	return nil
 }
 
-// cpuOf is the CPU time that the host spends while something goes on.
+// cpuOf is the CPU time that is spent while something goes on.
 func (m *measurement) cpuOf(f func() error) (time.Duration, error) {
-	before, err := cpuTime(m.host.pid())
+	before, err := cpuTime(m.router.pid())
 	if err != nil {
 		return 0, err
 	}
@@ -195,7 +196,7 @@ func (m *measurement) cpuOf(f func() error) (time.Duration, error) {
 		return 0, err
 	}
 	time.Sleep(100 * time.Millisecond) // what is left to do
-	after, err := cpuTime(m.host.pid())
+	after, err := cpuTime(m.router.pid())
 	return after - before, err
 }
 
@@ -292,7 +293,7 @@ func (m *measurement) join() error {
 	if err := m.host.admit(pskd); err != nil {
 		return fmt.Errorf("commissioner: %w", err)
 	}
-	p, err := newPeer(m.ns, m.peerProgram, 3)
+	p, err := newPeer(m.ns, m.peerProgram, "3")
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/netip"
 	"os/exec"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -20,8 +19,10 @@ type peer struct {
 	lines chan string
 }
 
-func newPeer(ns *namespace, program string, node int) (*peer, error) {
-	cmd := ns.command(program, strconv.Itoa(node))
+// newPeer runs a program with its arguments, the last of which is the number
+// of the node.
+func newPeer(ns *namespace, program string, args ...string) (*peer, error) {
+	cmd := ns.command(program, args...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -85,6 +86,15 @@ func (p *peer) ask(command string) ([]string, error) {
 	return got, nil
 }
 
+// ask1 is the only line that a command prints.
+func (p *peer) ask1(command string) (string, error) {
+	got, err := p.ask(command)
+	if err != nil || len(got) != 1 {
+		return "", fmt.Errorf("%s: %q, %w", command, got, err)
+	}
+	return got[0], nil
+}
+
 func (p *peer) do(commands ...string) error {
 	for _, c := range commands {
 		if _, err := p.ask(c); err != nil {
@@ -94,25 +104,67 @@ func (p *peer) do(commands ...string) error {
 	return nil
 }
 
-// attach brings the node into a network and returns its mesh-local address.
+// attach brings the node into a network, as a router, and returns its
+// mesh-local address.
 func (p *peer) attach(dataset string) (netip.Addr, error) {
-	if err := p.do("dataset set active "+dataset, "routerselectionjitter 1", "ifconfig up", "thread start"); err != nil {
+	if err := p.begin(dataset, "routerselectionjitter 1"); err != nil {
 		return netip.Addr{}, err
 	}
-	err := eventually(30*time.Second, func() error {
-		time.Sleep(50 * time.Millisecond)
-		s, err := p.ask("state")
-		if err == nil && (len(s) != 1 || s[0] != "router") {
-			err = fmt.Errorf("the node is %q", s)
-		}
-		return err
-	})
+	if err := p.until("router", 30*time.Second); err != nil {
+		return netip.Addr{}, err
+	}
+	a, err := p.ask1("ipaddr mleid")
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	a, err := p.ask("ipaddr mleid")
-	if err != nil || len(a) != 1 {
-		return netip.Addr{}, fmt.Errorf("ipaddr mleid: %q, %w", a, err)
-	}
-	return netip.ParseAddr(a[0])
+	return netip.ParseAddr(a)
 }
+
+// begin starts the node with a dataset, after some commands.
+func (p *peer) begin(dataset string, first ...string) error {
+	return p.do(append(first, "dataset set active "+dataset, "ifconfig up", "thread start")...)
+}
+
+// until waits for a state.
+func (p *peer) until(state string, limit time.Duration) error {
+	return eventually(limit, func() error {
+		time.Sleep(50 * time.Millisecond)
+		s, err := p.ask1("state")
+		if err == nil && s != state {
+			err = fmt.Errorf("the node is %s", s)
+		}
+		return err
+	})
+}
+
+// cliNode is a node with a radio of its own as the program under test.
+type cliNode struct {
+	*peer
+	ns      *namespace
+	program string
+	args    []string
+}
+
+func (n *cliNode) start() (err error) {
+	if n.peer, err = newPeer(n.ns, n.program, n.args...); err != nil {
+		return err
+	}
+	_, err = n.ask("state")
+	return err
+}
+
+func (n *cliNode) stop() {
+	if n.peer != nil {
+		n.end()
+		n.peer = nil
+	}
+}
+
+func (n *cliNode) pid() int { return n.cmd.Process.Pid }
+
+func (n *cliNode) form() error {
+	return n.do("dataset init new", "dataset channel 15", "dataset commit active", "ifconfig up", "thread start")
+}
+
+func (n *cliNode) role() (string, error)    { return n.ask1("state") }
+func (n *cliNode) dataset() (string, error) { return n.ask1("dataset active -x") }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +23,7 @@ import (
 // a folder for what its programs leave behind.
 type namespace struct {
 	name, dir string
+	env       []string // of its programs, beside our own
 }
 
 func newNamespace(name, dir string) (*namespace, error) {
@@ -53,35 +54,52 @@ func (n *namespace) close() {
 	}
 }
 
+// at is the namespace for programs at a place of an air.
+func (n *namespace) at(place int) *namespace {
+	there := *n
+	there.env = append(slices.Clip(n.env), environment(place))
+	return &there
+}
+
 // command is a program in the namespace. `ip netns exec` becomes the program:
 // the process is the same.
 func (n *namespace) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command("ip", append([]string{"netns", "exec", n.name, name}, args...)...)
 	cmd.Dir = n.dir
+	cmd.Env = append(os.Environ(), n.env...)
 	return cmd
 }
 
-// listenUDP opens a socket in the namespace.
-func (n *namespace) listenUDP(port uint16) (c *net.UDPConn, err error) {
+// inside runs f in the namespace.
+func (n *namespace) inside(f func() error) error {
 	runtime.LockOSThread()
 	home, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer home.Close()
 	there, err := os.Open("/run/netns/" + n.name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer there.Close()
 	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
-		return nil, fmt.Errorf("setns: %w", err)
+		return fmt.Errorf("setns: %w", err)
 	}
-	c, err = net.ListenUDP("udp6", &net.UDPAddr{Port: int(port)})
+	err = f()
 	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
-		return nil, errors.Join(err, back) // the thread stays locked, and ends with its goroutine
+		return errors.Join(err, back) // the thread stays locked, and ends with its goroutine
 	}
 	runtime.UnlockOSThread()
+	return err
+}
+
+// listenUDP opens a socket in the namespace.
+func (n *namespace) listenUDP(port uint16) (c *net.UDPConn, err error) {
+	err = n.inside(func() (err error) {
+		c, err = net.ListenUDP("udp6", &net.UDPAddr{Port: int(port)})
+		return err
+	})
 	return c, err
 }
 
@@ -109,20 +127,24 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// resident is a process's resident memory in bytes.
-func resident(pid int) (int, error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+// resident is a process's resident memory in bytes, and how much of it is not
+// the program's file, which other processes may share and the kernel may drop.
+func resident(pid int) (all, own int, err error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if v, ok := strings.CutPrefix(s.Text(), "VmRSS:"); ok {
-			kB, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(v, "kB")))
-			return kB << 10, err
+	field := func(name string) (bytes int) {
+		_, rest, _ := strings.Cut(string(b), "\n"+name+":")
+		if words := strings.Fields(rest); len(words) > 0 && err == nil {
+			bytes, err = strconv.Atoi(words[0])
+		} else {
+			err = errors.Join(err, fmt.Errorf("no %s", name))
 		}
+		return bytes << 10
 	}
-	return 0, errors.New("no VmRSS")
+	all = field("VmRSS")
+	return all, all - field("RssFile"), err
 }
 
 // end asks a program to end, ends it when it does not, and waits for its
