@@ -36,8 +36,7 @@ func (n *Node) buildBackbone() {
 			if n.cfg.Listening != nil {
 				n.cfg.Listening(g, on)
 			}
-		},
-		Notify: n.cfg.Backbone})
+		}})
 	n.listening = backbone.NewClient(backbone.ClientConfig{Clock: &n.clock, Rand: n.rand, TMF: n.tmf,
 		Registers: func() bool {
 			return n.mle.Mode().FullThread() || n.table.Parent.Version < firstParentThatRegisters

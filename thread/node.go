@@ -66,11 +66,8 @@ type Config struct {
 	// before, as a hint to look again.
 	Changed func()
 	// Listening is told when the node is the primary Backbone Router and a group
-	// gets its first listener in the mesh, or has no more. Backbone takes
-	// payloads of BMLR.ntf for the network's other Backbone Routers. Both may be
-	// nil.
+	// gets its first listener in the mesh, or has no more. It may be nil.
 	Listening func(group netip.Addr, on bool)
-	Backbone  func(payload []byte)
 	// Mode of the device; the zero value is a full Thread device that always
 	// listens and takes the full network data.
 	Mode *neighbor.Mode

@@ -6,7 +6,8 @@
 //     data: Thread 1.4 Section 5.21
 //   - MLR.req and MLR.rsp, the table of multicast listeners: Thread 1.4 Section
 //     5.24
-//   - BMLR.ntf between the Backbone Routers of a network: Thread 1.4 Section 9.4
 //
-// Domain unicast addresses are not part of it.
+// A new primary learns the groups from the nodes, which register again with it;
+// Backbone Routers do not tell each other (BMLR.ntf). Domain unicast addresses
+// are not part of it.
 package backbone

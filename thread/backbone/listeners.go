@@ -103,52 +103,41 @@ func (r *Router) received(q *tmf.Request) {
 		q.Respond(coap.BadRequest, nil)
 		return
 	}
-	a, done, lasts := r.register(m, err)
-	q.Respond(coap.Changed, a.Append(nil))
-	if len(done) > 0 && r.cfg.Notify != nil {
-		s := uint32(lasts / time.Second)
-		r.cfg.Notify(Registration{Groups: done, Timeout: &s}.Append(nil))
-	}
+	q.Respond(coap.Changed, r.register(m, err).Append(nil))
 }
 
-// register does what m asks for and returns the groups that it was done for,
-// and for how long.
-func (r *Router) register(m Registration, bad error) (a Answer, done []netip.Addr, lasts time.Duration) {
-	fail := func(s Status) (Answer, []netip.Addr, time.Duration) { return Answer{Status: s}, nil, 0 }
+// register does what m asks for; bad is what is wrong with its groups, or nil.
+func (r *Router) register(m Registration, bad error) (a Answer) {
 	if r.state != Primary {
-		return fail(NotPrimary)
+		return Answer{Status: NotPrimary}
 	}
-	lasts = r.settings.Timeout
+	lasts := r.settings.Timeout
 	if m.Session != nil {
 		if id, ok := r.cfg.Session(); !ok || id != *m.Session {
-			return fail(GeneralFailure)
+			return Answer{Status: GeneralFailure}
 		}
 		// Only the commissioner has a say in how long.
 		if m.Timeout != nil {
 			if *m.Timeout == Forever && bad == nil {
-				return fail(NoPersistent)
+				return Answer{Status: NoPersistent}
 			}
 			lasts = min(time.Duration(*m.Timeout)*time.Second, MaxTimeout)
 		}
 	}
 	if bad != nil {
-		return fail(GeneralFailure)
+		return Answer{Status: GeneralFailure}
 	}
 	for _, g := range m.Groups {
 		if lasts == 0 {
 			r.remove(g)
-			done = append(done, g)
 			continue
 		}
-		switch s := r.add(g, lasts); {
-		case s == Success:
-			done = append(done, g)
-		default:
+		if s := r.add(g, lasts); s != Success {
 			a.Failed = append(a.Failed, g)
 			if a.Status == Success {
-				a.Status = s
+				a.Status = s // of the first
 			}
 		}
 	}
-	return a, done, lasts
+	return a
 }

@@ -57,7 +57,7 @@ func (e *GroupsError) Error() string {
 	return fmt.Sprintf("backbone: a list of groups with %d bytes, not of at most %d addresses", e.Len, MaxGroups)
 }
 
-// A Registration is the payload of MLR.req, and of BMLR.ntf.
+// A Registration is the payload of MLR.req.
 type Registration struct {
 	Groups []netip.Addr
 	// Session is the commissioner's session id, of a registration by the
@@ -80,7 +80,7 @@ func (r Registration) Append(b []byte) []byte {
 	return t
 }
 
-// DecodeRegistration reads the payload of MLR.req or BMLR.ntf. The error is a
+// DecodeRegistration reads the payload of MLR.req. The error is a
 // *tmf.MissingError or, for a list of groups that cannot be, a *GroupsError;
 // then the rest of r is there all the same.
 func DecodeRegistration(b []byte) (r Registration, err error) {

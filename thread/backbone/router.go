@@ -67,7 +67,7 @@ func (s Settings) data() []byte {
 		MLRTimeout: uint32(s.Timeout / time.Second)}.ServerData()
 }
 
-// RouterConfig is what a Router needs. Changed, Listening and Notify may be nil.
+// RouterConfig is what a Router needs. Changed and Listening may be nil.
 type RouterConfig struct {
 	Clock *alarm.Clock
 	Rand  *rand.Rand
@@ -91,9 +91,6 @@ type RouterConfig struct {
 	Changed func(State)
 	// Listening is told when a group gets its first listener, or has no more.
 	Listening func(group netip.Addr, on bool)
-	// Notify takes a BMLR.ntf, its payload, for the network's other Backbone
-	// Routers.
-	Notify func(payload []byte)
 }
 
 // Router is a Backbone Router. Update must be called when the role or the
