@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"gatewayd/border"
@@ -20,7 +21,8 @@ import (
 type delegation struct {
 	g      *Gateway
 	client *dhcp6.Client
-	link   infra.Link // the one it is asked for on
+	last   dhcp6.Delegation // of before a restart
+	link   infra.Link       // the one it is asked for on
 	conn   *net.UDPConn
 }
 
@@ -48,6 +50,7 @@ func (g *Gateway) buildDelegation() error {
 	if b, err := g.store.Load(storeDelegation); err == nil && json.Unmarshal(b, &cfg.Last) != nil {
 		g.log.Warn("the stored delegation makes no sense, asking anew", "id", "PD-STORE")
 	}
+	d.last = cfg.Last
 	d.client = dhcp6.NewClient(cfg)
 	g.delegation = d
 	return nil
@@ -146,6 +149,17 @@ func (d *delegation) changed(now dhcp6.Delegation) {
 		d.g.log.Warn("the delegated prefix cannot be stored", "id", "PD-STORE", "err", err)
 	}
 	d.apply(now)
+}
+
+// resume takes up what was delegated before a restart: the client waits for a
+// link to ask on, and devices have addresses of it.
+func (d *delegation) resume() {
+	now := d.g.stack.Clock().Now()
+	over := func(p dhcp6.Delegated) bool { return !p.Valid.IsZero() && !p.Valid.After(now) }
+	d.last.Prefixes = slices.DeleteFunc(slices.Clone(d.last.Prefixes), over)
+	if len(d.last.Prefixes) > 0 {
+		d.apply(d.last)
+	}
 }
 
 func (d *delegation) apply(now dhcp6.Delegation) {

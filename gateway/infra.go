@@ -276,9 +276,7 @@ func (i *infrastructure) start() {
 	i.manager.SetNAT64(border.NAT64{Enabled: i.g.nat64 != nil})
 	i.manager.SetEnabled(true)
 	if d := i.g.delegation; d != nil {
-		if last := d.client.Delegation(); len(last.Prefixes) > 0 {
-			d.apply(last) // of before a restart
-		}
+		d.resume()
 	}
 	i.update()
 }

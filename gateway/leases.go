@@ -25,7 +25,7 @@ func (l *Lowpan) buildDHCP(nw wpan.Network) error {
 	}
 	l.Leases, err = dhcp6.NewServer(dhcp6.Config{
 		Clock: l.Node.Clock(), DUID: duid, Store: leaseTable{l.table}, RapidCommit: true,
-		Pools: []dhcp6.Pool{{Prefix: nw.Prefix, EUI64: true}},
+		Pools: pools(nw.Prefix),
 		Taken: l.Node.Claimed,
 		Notify: func(e dhcp6.Event) {
 			if l.g.repeats.pass("DHCP6-"+e.Kind.String(), l.Node.Clock().Now()) {
@@ -44,6 +44,9 @@ func (l *Lowpan) buildDHCP(nw wpan.Network) error {
 	})
 	return nil
 }
+
+// pools are what addresses are handed out of.
+func pools(p netip.Prefix) []dhcp6.Pool { return []dhcp6.Pool{{Prefix: p, EUI64: true}} }
 
 // duid is the server's identity, made once and kept.
 func (g *Gateway) duid(nw wpan.Network) ([]byte, error) {

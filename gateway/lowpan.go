@@ -315,6 +315,17 @@ func (l *Lowpan) rotate() {
 
 const rotateAgain = 2 * time.Second
 
+// renumber gives the network another prefix.
+func (l *Lowpan) renumber(p netip.Prefix) {
+	l.Node.Renumber(p)
+	if l.Leases == nil {
+		return
+	}
+	if err := l.Leases.SetPools(pools(p)); err != nil {
+		l.g.log.Error("there are no addresses by DHCPv6", "id", "DHCP6-POOL", "prefix", p, "err", err)
+	}
+}
+
 // hostConfig is what the host's interface should have.
 func (l *Lowpan) hostConfig() host.Config {
 	var c host.Config

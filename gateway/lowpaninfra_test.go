@@ -5,13 +5,17 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"gatewayd/border"
 	"gatewayd/eap"
 	"gatewayd/enrol"
+	"gatewayd/pana"
 )
 
 // inNetns names, in the gateway's namespace, the namespace of the LAN's host.
@@ -161,5 +165,153 @@ func TestLowpanInfra(t *testing.T) {
 	stop()
 	if after := kernel(t); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+// kea runs ISC's DHCPv6 server in the LAN host's namespace until the test ends.
+// It delegates a prefix.
+func kea(t *testing.T, lan string) {
+	t.Helper()
+	program, err := exec.LookPath("kea-dhcp6")
+	if err != nil {
+		t.Skip("SKIPPED: no kea-dhcp6 (package kea-dhcp6-server)")
+	}
+	dir := t.TempDir()
+	config, log := filepath.Join(dir, "kea.json"), filepath.Join(dir, "log")
+	text := fmt.Sprintf(`{"Dhcp6": {
+"interfaces-config": {"interfaces": ["lan0"]},
+"lease-database": {"type": "memfile", "persist": true, "name": %q},
+"valid-lifetime": 4000, "preferred-lifetime": 3000, "renew-timer": 1000, "rebind-timer": 2000,
+"control-socket": {"socket-type": "unix", "socket-name": %q}, "data-directory": %q,
+"subnet6": [{"id": 1, "subnet": "2001:db8:1::/64", "interface": "lan0", "rapid-commit": true,
+"pd-pools": [{"prefix": "2001:db8:100::", "prefix-len": 48, "delegated-len": 60}]}],
+"loggers": [{"name": "kea-dhcp6", "severity": "INFO", "output_options": [{"output": "stdout"}]}]}}`,
+		filepath.Join(dir, "leases"), filepath.Join(dir, "control"), dir)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := os.Create(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd := exec.Command("ip", "netns", "exec", lan, program, "-c", config)
+	cmd.Env = append(os.Environ(), "KEA_PIDFILE_DIR="+dir, "KEA_LOCKFILE_DIR="+dir)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	until(t, "Kea", 10*time.Second, func() bool {
+		b, _ := os.ReadFile(log)
+		return strings.Contains(string(b), "DHCP6_STARTED")
+	})
+}
+
+// The LAN delegates a prefix (Kea): a network that runs already takes it, its
+// devices follow without joining anew, and the host reaches them by it. After a
+// restart it is the same, and without the delegation the network has its own
+// again.
+func TestLowpanDelegation(t *testing.T) {
+	lan, inside := namespaces(t)
+	if !inside {
+		return
+	}
+	const key = "000102030405060708090a0b0c0d0e0f"
+	psk, err := enrol.ParsePSK(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := plainConfig(t)
+	cfg.Radio, cfg.TUN, cfg.Infra = "sim:1", "wpan0", "infra0"
+	cfg.Lowpan.DHCP = true
+	g, stop := start(t, cfg, Options{})
+	prefix := func() (p netip.Prefix) {
+		t.Helper()
+		if err := g.DoLowpan(t.Context(), func(l *Lowpan) { p = l.Node.Network().Prefix }); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	home := prefix()
+	if err := g.DoLowpan(t.Context(), func(l *Lowpan) {
+		if err := l.List.Add(enrol.Entry{Identity: "pump", Method: eap.TypePSK, PSK: psk}, false); err != nil {
+			t.Error(err)
+		}
+		if err := l.SaveList(); err != nil {
+			t.Error(err)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var joined atomic.Int32
+	d := startDevice(t, "sim:2", key, func(e pana.Event) {
+		if e.Kind == pana.SessionAuthorized {
+			joined.Add(1)
+		}
+	})
+	if a := d.address(); !home.Contains(a) {
+		t.Fatalf("the device has %v, not of %v", a, home)
+	}
+
+	kea(t, lan)
+	pool := netip.MustParsePrefix("2001:db8:100::/48")
+	until(t, "address of the delegated prefix", 30*time.Second, func() bool { return pool.Contains(d.address()) })
+	to := d.address()
+	if n := joined.Load(); n != 1 {
+		t.Errorf("the device has joined %d times", n)
+	}
+	reach := func() {
+		t.Helper()
+		hostAddress(t, lan)
+		until(t, "answer of the device to the LAN's host", 30*time.Second, func() bool {
+			return exec.Command("ip", "netns", "exec", lan, "ping", "-6", "-n", "-c", "1", "-W", "1", to.String()).Run() == nil
+		})
+	}
+	reach()
+
+	stop()
+	g, stop = start(t, cfg, Options{})
+	if p := prefix(); !p.Contains(to) || !pool.Contains(p.Addr()) {
+		t.Errorf("after the restart %v", p)
+	}
+	reach()
+	if err := g.DoLowpan(t.Context(), func(*Lowpan) { g.infra.mesh.delegated(nil) }); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "address of the network's own prefix", 30*time.Second, func() bool { return home.Contains(d.address()) })
+	stop()
+}
+
+func TestChoosePrefix(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	p := netip.MustParsePrefix
+	home := p("fd00:7::/64")
+	d := func(s string, preferred, valid time.Duration) border.Delegated {
+		return border.Delegated{Prefix: p(s), Preferred: now.Add(preferred), Valid: now.Add(valid)}
+	}
+	const hour = time.Hour
+	for _, tt := range []struct {
+		name    string
+		list    []border.Delegated
+		present netip.Prefix
+		want    string
+	}{
+		{"none", nil, p("2001:db8:1::/64"), "fd00:7::/64"},
+		{"wide", []border.Delegated{d("2001:db8:1:10::/60", hour, hour)}, home, "2001:db8:1:10::/64"},
+		{"host bits", []border.Delegated{d("2001:db8:1:1f::1/60", hour, hour)}, home, "2001:db8:1:10::/64"},
+		{"for ever", []border.Delegated{{Prefix: p("2001:db8:1::/64")}}, home, "2001:db8:1::/64"},
+		{"the first", []border.Delegated{d("2001:db8:2::/64", hour, hour), d("2001:db8:1::/64", hour, hour)}, home, "2001:db8:2::/64"},
+		{"the present one", []border.Delegated{d("2001:db8:2::/64", hour, hour), d("2001:db8:1::/56", hour, hour)}, p("2001:db8:1::/64"), "2001:db8:1::/64"},
+		{"deprecated", []border.Delegated{d("2001:db8:2::/64", hour, hour), d("2001:db8:1::/64", 0, hour)}, p("2001:db8:1::/64"), "2001:db8:2::/64"},
+		{"too long", []border.Delegated{d("2001:db8:2::/80", hour, hour)}, home, "fd00:7::/64"},
+		{"over", []border.Delegated{d("2001:db8:2::/64", -hour, 0)}, home, "fd00:7::/64"},
+	} {
+		if got := choosePrefix(tt.list, tt.present, home, now); got.String() != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }

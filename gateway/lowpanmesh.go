@@ -3,6 +3,7 @@ package gateway
 import (
 	"crypto/sha256"
 	"net/netip"
+	"time"
 
 	"gatewayd/border"
 	"gatewayd/thread/netdata"
@@ -14,7 +15,9 @@ import (
 type lowpanMesh struct {
 	l *Lowpan
 	// id stands for the extended PAN ID, of which the on-link prefix is made.
-	id   [8]byte
+	id [8]byte
+	// home is the network's prefix while none is delegated.
+	home netip.Prefix
 	said netip.Prefix
 }
 
@@ -25,7 +28,11 @@ func (g *Gateway) buildLowpanInfra() error {
 		return err
 	}
 	sum := sha256.Sum256(append([]byte("on-link "), seed...))
-	return g.buildInfra(&lowpanMesh{l: g.lowpan, id: [8]byte(sum[:8])})
+	err = g.buildInfra(&lowpanMesh{l: g.lowpan, id: [8]byte(sum[:8]), home: g.lowpan.Node.Network().Prefix})
+	if err == nil && g.cfg.PD == "on" && g.cfg.Lowpan.Prefix == "" {
+		err = g.buildDelegation()
+	}
+	return err
 }
 
 func (m *lowpanMesh) tell(b *border.Manager) {
@@ -37,7 +44,7 @@ func (m *lowpanMesh) tell(b *border.Manager) {
 	}
 	flags := netdata.FlagOnMesh | netdata.FlagSLAAC | netdata.FlagPreferred | netdata.FlagDefault
 	preference := netdata.Medium
-	if isULA(p.Addr()) {
+	if p.Addr().IsPrivate() {
 		preference = netdata.Low // nobody outside knows the way back
 	}
 	b.SetMesh(border.Mesh{Attached: m.l.Node.Attached(), Router: true, ExtPANID: m.id, Data: &netdata.Data{Prefixes: []netdata.Prefix{
@@ -61,7 +68,28 @@ func (m *lowpanMesh) sourceFor(device netip.Addr) (netip.Addr, bool) {
 	return m.l.Node.SourceFor(device)
 }
 
-func isULA(a netip.Addr) bool { return a.Is6() && a.As16()[0]&0xfe == 0xfc }
+// delegated gives the network a prefix of those, or its own again.
+func (m *lowpanMesh) delegated(list []border.Delegated) {
+	n := m.l.Node
+	if p := choosePrefix(list, n.Network().Prefix, m.home, n.Clock().Now()); p != n.Network().Prefix {
+		m.l.renumber(p)
+	}
+}
 
-// delegated does nothing: the network's prefix is settled.
-func (m *lowpanMesh) delegated([]border.Delegated) {}
+// choosePrefix returns the /64 to use: the present one if it can be kept, else
+// the first that is for new addresses.
+func choosePrefix(list []border.Delegated, present, home netip.Prefix, now time.Time) netip.Prefix {
+	after := func(t time.Time) bool { return t.IsZero() || t.After(now) }
+	best := home
+	for i := len(list) - 1; i >= 0; i-- {
+		d := list[i]
+		if d.Prefix.Bits() > 64 || !after(d.Valid) || !after(d.Preferred) {
+			continue
+		}
+		if d.Prefix.Contains(present.Addr()) {
+			return present
+		}
+		best = netip.PrefixFrom(d.Prefix.Masked().Addr(), 64)
+	}
+	return best
+}

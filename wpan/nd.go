@@ -63,6 +63,31 @@ func (n *Node) info() ndp.Info {
 	}
 }
 
+// Renumber gives a coordinator's network another prefix. Devices hear that there
+// is nothing of the prefix before any more, and make addresses of the new one;
+// their sessions and keys stay.
+func (n *Node) Renumber(p netip.Prefix) {
+	if n.cfg.Role != Coordinator || p == n.network.Prefix {
+		return
+	}
+	if n.began {
+		n.routing.stop()
+		// What is told under a version that has no prefix ends the one before at
+		// once. Versions go on, for who meets this prefix again.
+		n.border.SetInfo(ndp.Info{})
+		n.border.Stop()
+		n.saveDiscovery(ndp.State{Version: n.border.Version()})
+	}
+	n.network.Prefix = p
+	n.saveNetwork()
+	n.log(Event{ID: "LOWPAN-PREFIX", Text: "the network has another prefix", Attrs: []Attr{{"prefix", p}}})
+	if n.began {
+		n.beginDiscovery()
+		n.beginRouting()
+		n.changed()
+	}
+}
+
 // contextLifetime of the prefix's own context: it lasts as long as the network.
 const contextLifetime = 18 * time.Hour
 
@@ -184,8 +209,12 @@ func (n *Node) saveRegistrations() {
 	if n.border == nil {
 		return
 	}
+	n.saveDiscovery(n.border.Snapshot())
+}
+
+func (n *Node) saveDiscovery(s ndp.State) {
 	n.saved = n.clock.Now()
-	b, err := json.Marshal(n.border.Snapshot())
+	b, err := json.Marshal(s)
 	if err == nil {
 		err = n.cfg.Store.Save(storeND, b)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"gatewayd/ieee802154"
 	"gatewayd/ipv6"
+	"gatewayd/ndp"
 	"gatewayd/radio"
 	"gatewayd/wpan/mac"
 )
@@ -321,6 +322,60 @@ func TestNewNode(t *testing.T) {
 	d.pass(time.Minute)
 	if len(said) == 0 || len(d.sent) != 0 {
 		t.Errorf("%v, sent %d", said, len(d.sent))
+	}
+}
+
+// Another prefix is one with everything: addresses, who is registered, what
+// leaves the mesh, and after a restart.
+func TestRenumber(t *testing.T) {
+	d := newDesk(t, Coordinator, nil)
+	second := netip.MustParsePrefix("2001:db8:7::/64")
+	version := d.border.Version()
+	d.border.Restore(ndp.State{Registrations: []ndp.Registration{{Addr: global(peer), ROVR: ndp.ROVROf(peer), Link: ndp.EUI64(peer), Expires: d.clock.Now().Add(time.Hour)}}})
+	if n := len(d.Registrations()); n != 1 {
+		t.Fatalf("%d registrations", n)
+	}
+	d.sent = nil
+	d.Renumber(second)
+	d.pass(5 * time.Second)
+	if len(d.sent) == 0 {
+		t.Error("nobody is told")
+	}
+	if a := d.Addresses(); len(a) != 2 || a[1] != inPrefix(second, own) || d.Network().Prefix != second {
+		t.Errorf("addresses %v", a)
+	}
+	if n := len(d.Registrations()); n != 0 {
+		t.Errorf("%d registrations are left", n)
+	}
+	if d.border.Version() <= version {
+		t.Errorf("version %d after %d", d.border.Version(), version)
+	}
+	outside := netip.MustParseAddr("2001:db8::1")
+	for _, tt := range []struct {
+		src  netip.Addr
+		want int
+	}{{global(peer), 0}, {inPrefix(second, peer), 1}} {
+		d.host = nil
+		d.hear(peer, udp(tt.src, outside, 1, 2, "x"), true)
+		d.pass(100 * time.Millisecond)
+		if len(d.host) != tt.want {
+			t.Errorf("from %v %d datagrams leave", tt.src, len(d.host))
+		}
+	}
+
+	// And back: who knew the first prefix hears news of it.
+	version = d.border.Version()
+	d.Renumber(prefix)
+	if v := d.border.Version(); v <= version || d.Addresses()[1] != global(own) {
+		t.Errorf("version %d after %d, addresses %v", v, version, d.Addresses())
+	}
+	// Before there is a network, it is just another one.
+	d.Stop()
+	d.Renumber(second)
+	d.Start()
+	d.pass(time.Second)
+	if a := d.Addresses(); len(a) != 2 || a[1] != inPrefix(second, own) {
+		t.Errorf("addresses %v", a)
 	}
 }
 
