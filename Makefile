@@ -9,7 +9,7 @@ FUZZTIME ?= 30s
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: packages build demo test bench lint interop interop-toranj fuzz fmt-check vet clean
+.PHONY: image image-test check-buildroot packages build demo test bench lint interop interop-toranj fuzz fmt-check vet clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/gatewayd ./cmd/gatewayd
@@ -55,6 +55,23 @@ fuzz:
 # Debian packages, archives, checksums and a bill of materials: packaging/README.md.
 packages:
 	packaging/build.sh $(VERSION)
+
+# The appliance's image out of Debian's parts, started in QEMU: docs/appliance.md.
+# Needs qemu-system-arm, genimage, mtools, dosfstools, e2fsprogs, kmod, cpio, zstd.
+IMAGE := dist/image-test
+image-test: build
+	CGO_ENABLED=0 GOARCH=arm64 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(IMAGE)/gatewayd ./cmd/gatewayd
+	image/debian.sh $(IMAGE)/gatewayd $(IMAGE)
+	GATEWAYD_IMAGE=$(CURDIR)/$(IMAGE)/sdcard.img GATEWAYD_HOST_PROGRAM=$(CURDIR)/bin/gatewayd \
+		go test -tags image -count 1 -timeout 20m -v ./image $(IMAGEFLAGS)
+
+# The image for Raspberry Pis, with Buildroot: buildroot/README.md.
+image:
+	buildroot/build.sh $(VERSION) dist/image
+
+# BUILDROOT=DIR checks the tree in buildroot/ against one.
+check-buildroot:
+	buildroot/check.sh $(BUILDROOT)
 
 clean:
 	rm -rf bin dist

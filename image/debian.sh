@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Makes an image for the test out of Debian's kernel and BusyBox and this
+# tree's overlay, settings and layout. It has neither the boards' firmware nor
+# Buildroot's packages. No root, no mounts, and nothing of the host changes.
+# Usage: image/debian.sh GATEWAYD OUT
+#   GATEWAYD  the program for arm64
+#   OUT       gets sdcard.img; OUT/debian keeps what was downloaded
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+gatewayd=$1 out=$2 suite=trixie
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$here" log -1 --format=%ct)}
+export LC_ALL=C
+PATH=$PATH:/usr/sbin:/sbin
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+cache=$out/debian
+
+# An apt of its own, which can only download.
+fetch() {
+	local apt=$cache/apt
+	mkdir -p "$apt"/{state/lists/partial,cache/archives/partial}
+	: >"$apt/status"
+	echo "deb [signed-by=$keyring] ${DEBIAN_MIRROR:-http://deb.debian.org/debian} $suite main" >"$apt/sources.list"
+	cat >"$apt/apt.conf" <<-CONF
+		APT::Get::Download-Only "true";
+		APT::Sandbox::User "$(id -un)";
+		APT::Architecture "arm64";
+		APT::Architectures { "arm64"; };
+		Acquire::Languages "none";
+		Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+		Acquire::Retries "3";
+		Dir::Bin::dpkg "/bin/false";
+		Dir::State "$apt/state";
+		Dir::State::status "$apt/status";
+		Dir::Cache "$apt/cache";
+		Dir::Etc::sourcelist "$apt/sources.list";
+		Dir::Etc::sourceparts "/dev/null";
+	CONF
+	APT_CONFIG=$apt/apt.conf apt-get -qq update
+	# The kernel by what depends on it: its name changes.
+	local kernel
+	kernel=$(APT_CONFIG=$apt/apt.conf apt-cache depends linux-image-arm64 | awk '$1 == "Depends:" && /linux-image/ { print $2; exit }')
+	(cd "$cache" && APT_CONFIG=$apt/apt.conf apt-get -qq download "$kernel" busybox-static e2fsck-static)
+	for deb in "$cache"/*.deb; do dpkg-deb -x "$deb" "$cache/tree"; done
+	rm -r "$apt" "$cache"/*.deb
+	touch "$cache/complete"
+}
+[[ -e $cache/complete ]] || { rm -rf "$cache" && mkdir -p "$cache" && fetch; }
+tree=$cache/tree
+version=$(ls "$tree/usr/lib/modules")
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+root=$work/root
+mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,etc/init.d,lib/modules/"$version",boot,data,proc,sys,dev,run,tmp} "$work/in/slot"
+cp -r "$here/../overlay/." "$root"
+cp "$gatewayd" "$root/usr/bin/gatewayd"
+cp "$tree/usr/bin/busybox" "$root/bin/busybox"
+cp "$tree/usr/sbin/e2fsck.static" "$root/sbin/e2fsck"
+ln -s /bin/busybox "$root/bin/sh"
+ln -s /bin/busybox "$root/sbin/init"
+ln -s sbin/init "$root/init"
+ln -s /run/resolv.conf "$root/etc/resolv.conf"
+# BusyBox knows its own commands.
+printf '#!/bin/sh\nexec /bin/busybox --install -s\n' >"$root/etc/init.d/S00commands"
+
+[[ -e $tree/usr/lib/modules/$version/modules.dep ]] || depmod -b "$tree/usr" "$version"
+sed 's/#.*//' "$here/modules.txt" | while read -r module; do
+	[[ -n $module ]] || continue
+	modprobe -d "$tree/usr" -S "$version" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
+done | sort -u | while read -r file; do
+	to=$root/lib/modules/$version/${file#*/modules/"$version"/}
+	mkdir -p "$(dirname "$to")"
+	case $file in
+	*.xz) xz -dc "$file" >"${to%.xz}" ;;
+	*) cp "$file" "$to" ;;
+	esac
+done
+cp "$tree/usr/lib/modules/$version"/modules.{builtin,builtin.modinfo,order} "$root/lib/modules/$version/"
+depmod -b "$root" "$version"
+
+# Modes as git keeps them, whatever the umask.
+find "$root" -type d -exec chmod 755 {} +
+find "$root" -type f -exec chmod 644 {} +
+chmod 755 "$root"/bin/busybox "$root"/sbin/e2fsck "$root"/usr/bin/gatewayd "$root"/etc/init.d/* "$root"/usr/libexec/gatewayd/* "$root"/usr/share/udhcpc/*
+find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+(cd "$root" && find . -print0 | sort -z | cpio -0 -o -H newc -R 0:0 --reproducible --quiet) | zstd -q -12 >"$work/in/slot/rootfs.cpio.zst"
+gzip -9nc "$tree/boot/vmlinuz-$version" >"$work/in/slot/kernel8.img"
+cp "$tree/usr/lib/linux-image-$version/broadcom/bcm2837-rpi-3-b.dtb" "$work/in/slot/"
+
+"$here/assemble.sh" "$work/in" "$out"
+echo "root $(stat -c %s "$work/in/slot/rootfs.cpio.zst") bytes, of which gatewayd $(stat -c %s "$gatewayd") before compression"

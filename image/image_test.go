@@ -1,0 +1,164 @@
+//go:build image
+
+package image
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// pageLimit is how long the page may take from the power on. Idle machines
+// need a fraction; this is for busy ones.
+const pageLimit = 120 * time.Second
+
+// A dataset: name "image", channel 15.
+const dataset = "0e0800000000000100000003" + "00000f" + "35060004001fffe0" + "01021a2b" + "0208dead00beef00cafe" +
+	"0305" + "696d616765" + "0708fd00db8000000000" + "051000112233445566778899aabbccddeeff" +
+	"0410445566778899aabbccddeeff00112233" + "0c0402a0f7f8"
+
+// From a card as it was flashed, with settings of which one is wrong, to a
+// network with a device in it; the dongle comes and goes; the power goes; the
+// other slot is tried. The network stays the same.
+func TestLife(t *testing.T) {
+	c := card(t)
+	d := newDongle(t)
+	writeFile(t, c, 1, "gatewayd.conf", "hostname=gw-image\nhostnam=x\ndataset="+dataset+"\n")
+
+	b := start(t, c, false, d)
+	b.says(pageLimit, "<h1>gw-image</h1>")
+	first := time.Since(b.began)
+	b.says(pageLimit, "The dongle works: OPENTHREAD/test.", "“image” on channel 15 runs; the gateway is its leader", "Connected by eth0 as 10.0.2.15",
+		"/boot/gatewayd.conf:2: there is no", "Add the first device")
+	t.Logf("page after %v, leader after %v", first.Round(100*time.Millisecond), time.Since(b.began).Round(100*time.Millisecond))
+	if !b.hasOnConsole("started from partition 2") || !b.hasOnConsole("gatewayd.conf:2: there is no \"hostnam\"") {
+		t.Error("the console does not tell the slot and the wrong line")
+	}
+	if !b.hasOnConsole("grew /data from") {
+		t.Error("the data partition did not grow")
+	}
+
+	attach(t, d)
+	b.says(30*time.Second, "hears 1 now")
+
+	d.unplug()
+	b.says(30*time.Second, "No dongle works", "“image” is not on the air")
+	d.plug()
+	b.says(60*time.Second, "The dongle works", "the gateway is its leader")
+	b.cut()
+
+	// Nothing on the boot partition names the network any more.
+	writeFile(t, c, 1, "gatewayd.conf", "address=dhcp\n")
+	d.unplug()
+	b = start(t, c, true, d)
+	b.says(pageLimit, "No dongle works", "“image” is not on the air")
+	d.plug()
+	page := b.says(60*time.Second, "The dongle works", "“image” on channel 15 runs")
+	if !b.hasOnConsole("started from partition 3") {
+		t.Error("the other slot was not tried")
+	}
+	if strings.Contains(page, "gatewayd.conf") || strings.Contains(page, "This box") {
+		t.Errorf("the page complains:\n%s", page)
+	}
+}
+
+// attach has a device of the dataset join the air, until the test ends.
+func attach(t *testing.T, d *dongle) {
+	t.Helper()
+	cmd := exec.Command(os.Getenv("GATEWAYD_HOST_PROGRAM"), "node", "2")
+	cmd.Env = append(os.Environ(), fmt.Sprint("PORT_OFFSET=", d.air))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // killed
+	})
+	if _, err := io.WriteString(in, "dataset set active "+dataset+"\nmode rn\nifconfig up\nthread start\n"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The power goes at any moment of the first seconds, again and again, from the
+// first start on, which grows the data partition. The gateway comes back with
+// its first network.
+func TestPowerCuts(t *testing.T) {
+	times := 6
+	if s := os.Getenv("POWER_CUTS"); s != "" {
+		var err error
+		if times, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := card(t)
+	b := start(t, c, false, nil)
+	b.says(pageLimit, "is not on the air")
+	took := time.Since(b.began)
+	name := between(b.page(), "“", "”")
+	if name == "" {
+		t.Fatalf("no network on the page:\n%s", b.page())
+	}
+	b.cut()
+	r := rand.New(rand.NewPCG(1, 2))
+	for range times {
+		b = start(t, c, r.IntN(2) == 1, nil)
+		time.Sleep(time.Duration(r.Int64N(int64(took + took/4))))
+		b.cut()
+	}
+	b = start(t, c, false, nil)
+	page := b.says(pageLimit, "“"+name+"”")
+	if strings.Contains(page, "This box") {
+		t.Errorf("the page complains:\n%s", page)
+	}
+	t.Logf("%q survived %d power cuts within %v of the start", name, times, (took + took/4).Round(time.Second))
+}
+
+func between(s, from, to string) string {
+	_, s, _ = strings.Cut(s, from)
+	s, _, ok := strings.Cut(s, to)
+	if !ok {
+		return ""
+	}
+	return s
+}
+
+// A data partition that is torn is repaired, even if that empties it; without
+// one, and without settings, the gateway runs all the same, and says so.
+func TestTorn(t *testing.T) {
+	const notice = "The data partition cannot be used"
+	for _, tt := range []struct {
+		name   string
+		behind int64 // of the partition's begin: what is overwritten
+		notice bool
+	}{{"behind the superblock", 2048, false}, {"all", 0, true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := card(t)
+			tool(t, "mdel", "-i", partition(c, 1), "::gatewayd.conf")
+			f, err := os.OpenFile(c, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			junk := make([]byte, 31<<20)
+			rand.NewChaCha8([32]byte{1}).Read(junk)
+			if _, err := f.WriteAt(junk, offsets[4]+tt.behind); err != nil {
+				t.Fatal(err)
+			}
+			b := start(t, c, false, nil)
+			page := b.says(pageLimit, "<h1>gatewayd</h1>", "No dongle works", "is not on the air")
+			if strings.Contains(page, notice) != tt.notice {
+				t.Errorf("notice %v, the page says:\n%s", tt.notice, page)
+			}
+		})
+	}
+}

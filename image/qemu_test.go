@@ -1,0 +1,255 @@
+//go:build image
+
+// Package image boots the card that debian.sh makes, in QEMU. What it does not
+// test is what Buildroot adds: its packages, the boards' kernel and firmware.
+package image
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gatewayd/internal/appliance"
+	"gatewayd/radio/medium/udp"
+	"gatewayd/radio/rcpd"
+)
+
+// cardSize is more than the image: the data partition has something to grow
+// into. QEMU's cards have sizes that are powers of two.
+const cardSize = 512 << 20
+
+// offsets of partitions, as genimage.cfg has them.
+var offsets = map[int]int64{1: 1 << 20, 2: 17 << 20, 3: 145 << 20, 4: 273 << 20}
+
+// card copies the image onto a card of its own.
+func card(t *testing.T) string {
+	t.Helper()
+	image := os.Getenv("GATEWAYD_IMAGE")
+	if image == "" {
+		t.Skip("GATEWAYD_IMAGE does not name an image: use `make image-test`")
+	}
+	name := filepath.Join(t.TempDir(), "card")
+	tool(t, "cp", "--sparse=always", image, name)
+	if err := os.Truncate(name, cardSize); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func tool(t *testing.T, name string, args ...string) []byte {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+func partition(card string, n int) string { return fmt.Sprintf("%s@@%d", card, offsets[n]) }
+
+func readFile(t *testing.T, card string, n int, name string) []byte {
+	t.Helper()
+	return tool(t, "mtype", "-i", partition(card, n), "::"+name)
+}
+
+func writeFile(t *testing.T, card string, n int, name, text string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tool(t, "mcopy", "-n", "-o", "-i", partition(card, n), file, "::"+name)
+}
+
+// A box is a machine that runs from a card.
+type box struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	console string // file
+	url     string // of the page
+	began   time.Time
+	dongle  *dongle
+}
+
+// start does what the Raspberry Pi's boot loader does: it takes the slot from
+// autoboot.txt, and kernel, root and command line as that slot's files say.
+func start(t *testing.T, card string, tryboot bool, d *dongle) *box {
+	t.Helper()
+	a, err := appliance.ParseAutoboot(readFile(t, card, 1, "autoboot.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slot := a.Boot
+	if tryboot {
+		slot = a.Try
+	}
+	config := string(readFile(t, card, slot, "config.txt"))
+	named := func(pattern string) string {
+		m := regexp.MustCompile(`(?m)^` + pattern).FindStringSubmatch(config)
+		if m == nil {
+			t.Fatalf("config.txt of partition %d has no %s:\n%s", slot, pattern, config)
+		}
+		file := filepath.Join(t.TempDir(), m[1])
+		tool(t, "mcopy", "-n", "-o", "-i", partition(card, slot), "::"+m[1], file)
+		return file
+	}
+	kernel, root := named(`kernel=(\S+)`), named(`initramfs (\S+) followkernel`)
+	cmdline := strings.ReplaceAll(strings.TrimSpace(string(readFile(t, card, slot, "cmdline.txt"))), "serial0", "ttyAMA0")
+
+	b := &box{t: t, console: filepath.Join(t.TempDir(), "console"), dongle: d, began: time.Now()}
+	port := freePort(t)
+	b.url = fmt.Sprintf("http://127.0.0.1:%d/", port)
+	args := []string{"-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "512", "-accel", "tcg,thread=multi",
+		"-nographic", "-monitor", "none", "-no-reboot", "-serial", "file:" + b.console,
+		"-kernel", kernel, "-initrd", root, "-append", fmt.Sprintf("%s gw.partition=%d", cmdline, slot),
+		"-drive", "file=" + card + ",if=none,id=card,format=raw", "-device", "virtio-blk-pci,drive=card,romfile=",
+		"-netdev", fmt.Sprintf("user,id=lan,hostfwd=tcp:127.0.0.1:%d-:80", port), "-device", "virtio-net-pci,netdev=lan,romfile="}
+	if d != nil {
+		args = append(args, "-device", "qemu-xhci", "-chardev", "socket,id=rcp,reconnect=1,path="+d.socket, "-device", "usb-serial,chardev=rcp")
+	}
+	b.cmd = exec.Command("qemu-system-aarch64", args...)
+	var said bytes.Buffer
+	b.cmd.Stderr = &said
+	if err := b.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		b.cut()
+		if t.Failed() {
+			log, _ := os.ReadFile(b.console)
+			t.Logf("QEMU: %s\nconsole:\n%s", &said, log)
+		}
+	})
+	return b
+}
+
+// freePort is one that nobody listened on just now.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// cut takes the power away.
+func (b *box) cut() {
+	if b.cmd.ProcessState == nil {
+		_ = b.cmd.Process.Kill()
+		_ = b.cmd.Wait() // killed
+	}
+}
+
+func (b *box) page() string {
+	client := http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	r, err := client.Get(b.url)
+	if err != nil {
+		return ""
+	}
+	defer r.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20)) // cut short, it lacks what is looked for
+	return string(text)
+}
+
+// says waits until the page says all of that, and returns the page.
+func (b *box) says(limit time.Duration, what ...string) string {
+	b.t.Helper()
+	var page, missing string
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
+		page, missing = b.page(), ""
+		for _, s := range what {
+			if !strings.Contains(page, s) {
+				missing = s
+				break
+			}
+		}
+		if missing == "" && page != "" {
+			return page
+		}
+	}
+	b.t.Fatalf("after %v the page does not say %q:\n%s", limit, missing, page)
+	return ""
+}
+
+// hasOnConsole tells whether the console has shown s.
+func (b *box) hasOnConsole(s string) bool {
+	log, err := os.ReadFile(b.console)
+	return err == nil && bytes.Contains(log, []byte(s))
+}
+
+// A dongle is a co-processor behind a USB serial adapter, on an air of its own.
+type dongle struct {
+	t      *testing.T
+	socket string
+	air    int // port offset
+
+	mu   sync.Mutex
+	stop func() // unplugs it
+}
+
+func newDongle(t *testing.T) *dongle {
+	// A path that fits a socket's address, and an air that no other test uses.
+	dir, err := os.MkdirTemp("", "gw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &dongle{t: t, socket: filepath.Join(dir, "rcp"), air: 20 + rand.IntN(20)}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	d.plug()
+	t.Cleanup(d.unplug)
+	return d
+}
+
+// plug lets the adapter find its other end: QEMU shows a USB device when it
+// does.
+func (d *dongle) plug() {
+	d.t.Helper()
+	l, err := net.Listen("unix", d.socket)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return // closed
+			}
+			m, err := udp.Open(udp.Config{Node: 1, PortOffset: d.air})
+			if err != nil {
+				d.t.Error(err)
+				return
+			}
+			_ = rcpd.Serve(ctx, c, rcpd.Config{Medium: m, Version: "OPENTHREAD/test"})
+			m.Close()
+		}
+	})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stop = sync.OnceFunc(func() {
+		l.Close()
+		cancel()
+		wg.Wait()
+	})
+}
+
+func (d *dongle) unplug() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stop()
+}
