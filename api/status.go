@@ -22,7 +22,12 @@ import (
 
 func (s *Server) status(_ http.ResponseWriter, r *http.Request) (any, error) {
 	st := Status{Version: s.cfg.Version, Uptime: seconds(time.Since(s.gw.Started())), Interface: s.gw.Config().TUN}
-	err := s.gw.Do(r.Context(), func(n *thread.Node) {
+	health, err := s.gw.Health(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	st.Findings = health.Findings
+	err = s.gw.Do(r.Context(), func(n *thread.Node) {
 		rs := s.gw.Radio()
 		st.Radio = radioOf(rs)
 		node(&st, n)

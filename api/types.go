@@ -1,6 +1,10 @@
 package api
 
-import "fmt"
+import (
+	"fmt"
+
+	"gatewayd/host/doctor"
+)
 
 // Error is the body of every answer that is not a success.
 type Error struct {
@@ -21,6 +25,9 @@ type Status struct {
 	Version string  `json:"version"`
 	Uptime  float64 `json:"uptime"` // seconds
 	Radio   Radio   `json:"radio"`
+
+	// What stands in the way on this host, as `gatewayd doctor` finds it.
+	Findings []doctor.Finding `json:"findings,omitempty"`
 
 	Role            string   `json:"role"` // disabled, detached, child, router, leader
 	RoleSeconds     float64  `json:"role_seconds"`

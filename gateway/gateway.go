@@ -79,6 +79,7 @@ type Gateway struct {
 	hostHas  host.Config // what was last asked of the interface
 	repeats  repeats
 	started  time.Time
+	health   health
 	stopping chan struct{}
 	drivers  []func(context.Context) // of sockets that the stack has beside its radio
 }
@@ -145,6 +146,9 @@ func (g *Gateway) run(ctx context.Context) error {
 	radioCtx, radioOff := context.WithCancel(context.WithoutCancel(ctx))
 	defer radioOff()
 	wg.Go(func() { _ = g.port.Run(radioCtx) })
+	if g.tun != nil {
+		wg.Go(func() { g.watchHealth(ctx) })
+	}
 	for _, run := range g.drivers {
 		wg.Go(func() { run(radioCtx) })
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -42,11 +41,8 @@ The exit code is 1 if there is a problem, and 0 if there are only warnings.`,
 		if err != nil {
 			return usageError{err}
 		}
-		o := doctor.Options{Mesh: cfg.TUN, Alone: cfg.Infra == "", DataDir: cfg.DataDir, Radio: cfg.Radio,
-			PD: cfg.PD == "on", Probe: probe}
-		if cfg.Infra != "" && cfg.Infra != "auto" {
-			o.Infra = strings.Split(cfg.Infra, ",")
-		}
+		o := cfg.Examination()
+		o.Probe = probe
 		return a.report(doctor.Run(c.Context(), o))
 	}
 	return c

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gatewayd/api"
+	"gatewayd/host/doctor"
 	"gatewayd/radio"
 	"gatewayd/radio/spinel"
 	"gatewayd/radio/transport"
@@ -49,6 +50,7 @@ func TestPrintStatus(t *testing.T) {
 	fresh := api.Status{Version: "v1.0", Uptime: 0.04, Role: "disabled", ExtAddress: "2a19218c6e4a428b",
 		Radio: api.Radio{URL: "/dev/ttyACM0", State: "unusable", Problem: "it has no raw interface",
 			Looks: "it looks like Silicon Labs Zigbee (EZSP) firmware", Hint: "flash OpenThread RCP firmware for this dongle"},
+		Findings:     []doctor.Finding{{Code: "HOST-FWD6", Level: doctor.Problem, Text: "the host does not forward IPv6"}},
 		Commissioner: api.Commissioner{State: "disabled"}}
 	child := leaderStatus()
 	child.Role, child.RLOC16, child.LeaderRLOC16 = "child", "0x5001", "0x4400"

@@ -45,6 +45,9 @@ func (a *app) statusCommand() *cobra.Command {
 func printStatus(w io.Writer, s *api.Status) {
 	var p pairs
 	p.add("gatewayd", s.Version+", up "+span(s.Uptime))
+	for _, f := range s.Findings {
+		p.add(string(f.Level), f.Text+" ("+f.Code+", `gatewayd doctor` knows more)")
+	}
 	radioPairs(&p, &s.Radio)
 	role := s.Role
 	if s.Lowpan == nil {

@@ -1,0 +1,102 @@
+package gateway
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"gatewayd/host/doctor"
+	"gatewayd/radio/spinel"
+)
+
+// How often the host is examined, and how soon after the start: what the
+// gateway sets up itself is there by then.
+const (
+	firstExam = 20 * time.Second
+	nextExam  = time.Minute
+)
+
+// Examination is what package doctor is to look at for a gateway with this
+// configuration.
+func (c *Config) Examination() doctor.Options {
+	return doctor.Options{Mesh: c.TUN, Infra: c.infraNames(), Alone: c.Infra == "", DataDir: c.DataDir, Radio: c.Radio,
+		PD: c.Infra != "" && c.PD == "on"}
+}
+
+// health is what the examinations of the host have found.
+type health struct {
+	mu       sync.Mutex
+	examined time.Time
+	findings []doctor.Finding
+}
+
+// watchHealth examines the host until ctx ends, and logs what comes and goes.
+func (g *Gateway) watchHealth(ctx context.Context) {
+	o := g.cfg.Examination()
+	g.deliver(func() {
+		o.Firewall = g.infra != nil && g.infra.table != nil
+		if g.nat64 != nil {
+			o.NAT64 = nat64Name
+		}
+	})
+	for wait := firstExam; ; wait = nextExam {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.stopping:
+			return
+		case <-time.After(wait):
+		}
+		now := doctor.Run(ctx, o)
+		if ctx.Err() != nil {
+			return
+		}
+		came, went := g.health.take(now, time.Now())
+		for _, f := range came {
+			g.log.Warn(f.Text, "id", f.Code, "level", f.Level, "fix", f.Fix)
+		}
+		for _, f := range went {
+			g.log.Info("mended: "+f.Text, "id", f.Code)
+		}
+	}
+}
+
+// take puts findings in place of those before, and returns which are new and
+// which are gone. One that only words itself differently is neither.
+func (h *health) take(now []doctor.Finding, at time.Time) (came, went []doctor.Finding) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	came, went = beyond(now, h.findings), beyond(h.findings, now)
+	h.findings, h.examined = now, at
+	return came, went
+}
+
+// beyond are the findings in a that b has not.
+func beyond(a, b []doctor.Finding) (out []doctor.Finding) {
+	for _, f := range a {
+		if !slices.ContainsFunc(b, func(o doctor.Finding) bool { return f.Code == o.Code && f.Subject == o.Subject }) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// Health is how the gateway and its host are.
+type Health struct {
+	Radio    spinel.State
+	Findings []doctor.Finding // of the host's latest examination
+	Examined time.Time        // when that was; zero: not yet, or there is no interface to examine
+}
+
+// Health asks how the gateway and its host are.
+func (g *Gateway) Health(ctx context.Context) (Health, error) {
+	var h Health
+	if err := g.do(ctx, func() { h.Radio = g.link.State() }); err != nil {
+		return Health{}, err
+	}
+	g.health.mu.Lock()
+	defer g.health.mu.Unlock()
+	h.Findings, h.Examined = slices.Clone(g.health.findings), g.health.examined
+	return h, nil
+}
