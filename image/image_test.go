@@ -68,6 +68,16 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// The same card in a Raspberry Pi's slot, as far as QEMU's has one: its SD
+// controller, and network and dongle at its one USB port.
+func TestRaspberryPi(t *testing.T) {
+	b := startOn(t, "raspi3b", card(t), false, newDongle(t))
+	b.says(2*pageLimit, "<h1>gatewayd</h1>")
+	first := time.Since(b.began)
+	b.says(pageLimit, "The dongle works: OPENTHREAD/test.", "the gateway is its leader", "Connected by")
+	t.Logf("page after %v, leader after %v", first.Round(100*time.Millisecond), time.Since(b.began).Round(100*time.Millisecond))
+}
+
 // attach has a device of the dataset join the air, until the test ends.
 func attach(t *testing.T, d *dongle) {
 	t.Helper()

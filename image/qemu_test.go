@@ -87,6 +87,13 @@ type box struct {
 // autoboot.txt, and kernel, root and command line as that slot's files say.
 func start(t *testing.T, card string, tryboot bool, d *dongle) *box {
 	t.Helper()
+	return startOn(t, "virt", card, tryboot, d)
+}
+
+// startOn is start on one of QEMU's boards: virt, which has nothing of a
+// Raspberry Pi but is fast, or raspi3b.
+func startOn(t *testing.T, board, card string, tryboot bool, d *dongle) *box {
+	t.Helper()
 	a, err := appliance.ParseAutoboot(readFile(t, card, 1, "autoboot.txt"))
 	if err != nil {
 		t.Fatal(err)
@@ -111,13 +118,24 @@ func start(t *testing.T, card string, tryboot bool, d *dongle) *box {
 	b := &box{t: t, console: filepath.Join(t.TempDir(), "console"), dongle: d, began: time.Now()}
 	port := freePort(t)
 	b.url = fmt.Sprintf("http://127.0.0.1:%d/", port)
-	args := []string{"-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "512", "-accel", "tcg,thread=multi",
-		"-nographic", "-monitor", "none", "-no-reboot", "-serial", "file:" + b.console,
-		"-kernel", kernel, "-initrd", root, "-append", fmt.Sprintf("%s gw.partition=%d", cmdline, slot),
-		"-drive", "file=" + card + ",if=none,id=card,format=raw", "-device", "virtio-blk-pci,drive=card,romfile=",
-		"-netdev", fmt.Sprintf("user,id=lan,hostfwd=tcp:127.0.0.1:%d-:80", port), "-device", "virtio-net-pci,netdev=lan,romfile="}
+	args := []string{"-accel", "tcg,thread=multi", "-nographic", "-monitor", "none", "-no-reboot", "-kernel", kernel, "-initrd", root,
+		"-netdev", fmt.Sprintf("user,id=lan,hostfwd=tcp:127.0.0.1:%d-:80", port)}
+	switch board {
+	case "virt":
+		args = append(args, "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "512", "-serial", "file:"+b.console,
+			"-drive", "file="+card+",if=none,id=card,format=raw", "-device", "virtio-blk-pci,drive=card,romfile=",
+			"-device", "virtio-net-pci,netdev=lan,romfile=", "-device", "qemu-xhci")
+	case "raspi3b":
+		tree := filepath.Join(t.TempDir(), "tree")
+		tool(t, "mcopy", "-n", "-o", "-i", partition(card, slot), "::bcm2837-rpi-3-b.dtb", tree)
+		// Its watchdog resets at once, which the real one does not.
+		cmdline = strings.ReplaceAll(cmdline, "ttyAMA0", "ttyS1") + " gw.watchdog=0"
+		args = append(args, "-M", "raspi3b", "-dtb", tree, "-drive", "file="+card+",if=sd,format=raw",
+			"-serial", "null", "-serial", "file:"+b.console, "-device", "usb-net,netdev=lan")
+	}
+	args = append(args, "-append", fmt.Sprintf("%s gw.partition=%d", cmdline, slot))
 	if d != nil {
-		args = append(args, "-device", "qemu-xhci", "-chardev", "socket,id=rcp,reconnect=1,path="+d.socket, "-device", "usb-serial,chardev=rcp")
+		args = append(args, "-chardev", "socket,id=rcp,reconnect=1,path="+d.socket, "-device", "usb-serial,chardev=rcp")
 	}
 	b.cmd = exec.Command("qemu-system-aarch64", args...)
 	var said bytes.Buffer
