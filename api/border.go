@@ -1,13 +1,16 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"time"
 
 	"gatewayd/border"
+	"gatewayd/dhcp6"
 	"gatewayd/dnssd/srp"
+	"gatewayd/gateway"
 	"gatewayd/thread"
 )
 
@@ -75,19 +78,38 @@ func errNoInfra() *Error {
 func (s *Server) border(_ http.ResponseWriter, r *http.Request) (any, error) {
 	out := Border{Peers: []string{}, Links: []BorderLink{}}
 	present := false
-	err := s.gw.Do(r.Context(), func(n *thread.Node) {
+	look := func(now time.Time) (border.Status, bool) {
 		var st border.Status
 		if st, _, present = s.gw.Border(); present {
-			borderOf(&out, &st, n.Clock().Now())
+			borderOf(&out, &st, now)
 			if _, state, asked := s.gw.Delegation(); asked {
 				out.Delegation = state.String()
 			}
 		}
-	})
+		return st, present
+	}
+	err := s.gw.Do(r.Context(), func(n *thread.Node) { look(n.Clock().Now()) })
+	if errors.Is(err, gateway.ErrMode) {
+		err = s.gw.DoLowpan(r.Context(), func(l *gateway.Lowpan) {
+			if st, ok := look(l.Node.Clock().Now()); ok {
+				s.plainBorder(&out, &st)
+			}
+		})
+	}
 	if err == nil && !present {
 		err = errNoInfra()
 	}
 	return out, err
+}
+
+// plainBorder leaves out what a plain network is not told, and says whether its
+// prefix is a delegated one.
+func (s *Server) plainBorder(out *Border, st *border.Status) {
+	out.Route, out.NAT64, out.Delegated = "", "", ""
+	d, _, _ := s.gw.Delegation()
+	if slices.ContainsFunc(d.Prefixes, func(p dhcp6.Delegated) bool { return p.Prefix.Contains(st.OMR.Favored.Addr()) }) {
+		out.Delegated = out.OMR
+	}
 }
 
 func borderOf(out *Border, st *border.Status, now time.Time) {

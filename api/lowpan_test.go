@@ -107,6 +107,7 @@ func TestLowpanEndpoints(t *testing.T) {
 		{"GET", "/nd", "", 200, ""},
 		{"GET", "/routes", "", 200, ""},
 		{"GET", "/leases", "", 409, "lowpan.dhcp"},
+		{"GET", "/border", "", 409, "set infra"},
 		{"POST", "/permit", `{"permit": false}`, 200, ""},
 		{"POST", "/permit", `{"permit": 3}`, 400, ""},
 		{"POST", "/rotate-key", `{}`, 200, ""},
@@ -130,6 +131,16 @@ func TestLowpanEndpoints(t *testing.T) {
 	list, err := s.Credentials(t.Context())
 	if err != nil || len(list) != 1 || list[0].Identity != "a" || list[0].Method != "psk" {
 		t.Errorf("%+v %v", list, err)
+	}
+}
+
+// A plain network has border routing, with its own prefix and nothing that it is
+// not told.
+func TestLowpanBorder(t *testing.T) {
+	s := servePlain(t, func(c *gateway.Config) { c.Infra = "absent0" })
+	b, err := s.Border(t.Context())
+	if err != nil || len(b.Links) != 1 || b.Links[0].Name != "absent0" || b.Links[0].Up || b.Delegated != "" || b.NAT64 != "" || b.Route != "" || b.Delegation == "" {
+		t.Errorf("%+v %v", b, err)
 	}
 }
 
