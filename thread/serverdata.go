@@ -68,21 +68,28 @@ func (s *serverData) received(r *tmf.Request) {
 		return
 	}
 	t := tmf.TLVs(r.Payload)
+	var former []uint16
 	if old, err := t.Uint16(tmf.RLOC16); err == nil && old != from {
-		n.mle.NetDataUpdated(leader.RemoveRLOC16(n.clock.Now(), old))
+		former = []uint16{old}
 	}
-	if b, err := t.Find(tmf.NetworkData, 0); err == nil {
-		d, err := netdata.Decode(b)
-		if err != nil {
-			r.Respond(coap.BadRequest, nil)
-			return
+	b, err := t.Find(tmf.NetworkData, 0)
+	if err != nil {
+		for _, old := range former {
+			n.mle.NetDataUpdated(leader.RemoveRLOC16(n.clock.Now(), old))
 		}
-		c, err := leader.Register(n.clock.Now(), from, d)
-		if err != nil {
-			n.log(Event{ID: "NETDATA-REGISTER", Text: "registration of network data not taken whole", RLOC16: from, Err: err})
-		}
-		n.mle.NetDataUpdated(c)
+		r.Respond(coap.Changed, nil)
+		return
 	}
+	d, err := netdata.Decode(b)
+	if err != nil {
+		r.Respond(coap.BadRequest, nil)
+		return
+	}
+	c, err := leader.Register(n.clock.Now(), from, d, former...)
+	if err != nil {
+		n.log(Event{ID: "NETDATA-REGISTER", Text: "registration of network data not taken whole", RLOC16: from, Err: err})
+	}
+	n.mle.NetDataUpdated(c)
 	r.Respond(coap.Changed, nil)
 }
 

@@ -105,16 +105,18 @@ func (c *Change) note(stable bool) {
 }
 
 // Register replaces the set of entries of the server at rloc16 by entries, the
-// content of its SVR_DATA.ntf (Thread 1.4 Section 5.15.6). Whether the
-// server's router id is allocated is the caller's to check. An error that is
-// ErrRefused means that entries are malformed and nothing changed; ErrFull,
-// that there was no room for some of them and those before were merged.
-func (l *Leader) Register(now time.Time, rloc16 uint16, entries Data) (Change, error) {
+// content of its SVR_DATA.ntf (Thread 1.4 Section 5.15.6), and drops those of
+// the locators it had before: in one change, so that no node ever sees network
+// data with neither. Whether the server's router id is allocated is the
+// caller's to check. An error that is ErrRefused means that entries are
+// malformed and nothing changed; ErrFull, that there was no room for some of
+// them and those before were merged.
+func (l *Leader) Register(now time.Time, rloc16 uint16, entries Data, former ...uint16) (Change, error) {
 	if err := check(&entries, rloc16); err != nil {
 		return Change{}, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	var c Change
-	l.remove(now, func(r uint16) bool { return r == rloc16 }, &entries, &c)
+	l.remove(now, func(r uint16) bool { return r == rloc16 || slices.Contains(former, r) }, &entries, &c)
 	err := l.merge(&entries, &c)
 	return l.Bump(c), err
 }

@@ -104,6 +104,32 @@ func onMesh(p string, rloc16 uint16, stable bool) Data {
 	}}}
 }
 
+// A server whose locator changes takes its entries along in one change.
+func TestLeaderServerMoves(t *testing.T) {
+	l := newLeader()
+	l.Register(t0, 0x0401, onMesh("fd01::/64", 0x0401, true))
+	l.Register(t0, 0x0402, onMesh("fd02::/64", 0x0402, true))
+	id := l.Data().Prefixes[0].Context.ID
+	version := l.Version()
+	c, err := l.Register(t0, 0x4800, onMesh("fd01::/64", 0x4800, true), 0x0401)
+	if err != nil || !c.Stable || l.Version() != version+1 {
+		t.Errorf("%+v, %v, version %d became %d", c, err, version, l.Version())
+	}
+	p := l.Data().FindPrefix(pfx("fd01::/64"))
+	if p == nil || len(p.BorderRouters) != 1 || p.BorderRouters[0].RLOC16 != 0x4800 {
+		t.Fatalf("%+v", l.Data())
+	}
+	if p.Context == nil || p.Context.ID != id || !p.Context.Compress {
+		t.Errorf("context %+v, had id %d", p.Context, id)
+	}
+	if l.Data().FindPrefix(pfx("fd02::/64")) == nil {
+		t.Errorf("another server's prefix is gone: %+v", l.Data())
+	}
+	if _, err := l.Register(t0, 0x4c00, onMesh("fd01::/64", 0x4800, true), 0x4800); err == nil || l.Data().FindPrefix(pfx("fd01::/64")) == nil {
+		t.Errorf("malformed entries: %v, %+v", err, l.Data())
+	}
+}
+
 func TestLeaderVersions(t *testing.T) {
 	tests := []struct {
 		name   string
