@@ -1,0 +1,90 @@
+//go:build interop
+
+package interop
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A watcher is the LAN's host that pings a device without pause.
+type watcher struct {
+	t    *testing.T
+	lan  *lan
+	c    *otCLI // the device; nobody else may ask it meanwhile
+	addr string
+	stop chan struct{}
+	done chan struct{}
+
+	mu      sync.Mutex
+	last    time.Time // answer
+	longest time.Duration
+}
+
+// routable is a device's address of the mesh's routable prefix.
+func routable(c *otCLI) string {
+	out, _ := c.try("ipaddr -v", 5*time.Second)
+	for _, a := range out {
+		if strings.Contains(a, "origin:slaac") && strings.Contains(a, "preferred:1") {
+			addr, _, _ := strings.Cut(a, " ")
+			return addr
+		}
+	}
+	return ""
+}
+
+// watch pings until end, or until the test ends.
+func (l *lan) watch(c *otCLI, addr string) *watcher {
+	w := &watcher{t: l.t, lan: l, c: c, addr: addr, stop: make(chan struct{}), done: make(chan struct{}), last: time.Now()}
+	go w.run()
+	l.t.Cleanup(w.end)
+	return w
+}
+
+func (w *watcher) run() {
+	defer close(w.done)
+	for {
+		wait := time.Duration(0)
+		if w.lan.host.command("ping", "-6", "-n", "-c", "1", "-W", "1", w.addr).Run() == nil {
+			w.mu.Lock()
+			w.longest = max(w.longest, time.Since(w.last))
+			w.last = time.Now()
+			w.mu.Unlock()
+			wait = 200 * time.Millisecond
+		} else if now := routable(w.c); now != "" && now != w.addr {
+			// Whoever finds devices by name learns of a new address.
+			w.t.Logf("the device is at %s now, was at %s", now, w.addr)
+			w.addr = now
+		}
+		select {
+		case <-w.stop:
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// begin forgets the silences of before.
+func (w *watcher) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.longest = 0
+}
+
+// silence is the longest one since begin.
+func (w *watcher) silence() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return max(w.longest, time.Since(w.last))
+}
+
+func (w *watcher) end() {
+	select {
+	case <-w.stop:
+	default:
+		close(w.stop)
+	}
+	<-w.done
+}
