@@ -42,6 +42,7 @@ node. PORT_OFFSET in the environment chooses among several airs.`,
 			return err
 		}
 		cfg.ID, cfg.In, cfg.Out = id, a.in, a.out
+		oneProcessor()
 		return simnode.Run(c.Context(), cfg)
 	}
 	return c

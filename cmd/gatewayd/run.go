@@ -50,15 +50,20 @@ service manager that sets NOTIFY_SOCKET is told when the gateway is ready.`,
 	return c
 }
 
+// oneProcessor is for a program in which one goroutine does the work, packet by
+// packet. On several processors handing each packet to it costs more than the
+// packet does.
+func oneProcessor() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
+}
+
 // serve runs a gateway and answers commands to it.
 func (a *app) serve(ctx context.Context, cfg gateway.Config) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if os.Getenv("GOMAXPROCS") == "" {
-		// One goroutine does the work, packet by packet. On several processors
-		// handing each packet to it costs more than the packet does.
-		runtime.GOMAXPROCS(1)
-	}
+	oneProcessor()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50) // the heap is a few MB: memory is scarcer than time
 	}

@@ -8,19 +8,40 @@
 package nonblock
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"os"
 	"syscall"
 	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // Read is read(2) of a non-blocking file.
-func Read(fd uintptr, b []byte) (int, error) { return call(syscall.SYS_READ, fd, b) }
+func Read(fd uintptr, b []byte) (int, error) { return call(unix.SYS_READ, fd, b) }
 
 // Write is write(2) of a non-blocking file.
-func Write(fd uintptr, b []byte) (int, error) { return call(syscall.SYS_WRITE, fd, b) }
+func Write(fd uintptr, b []byte) (int, error) { return call(unix.SYS_WRITE, fd, b) }
+
+// ReceiveFrom is recvfrom(2) of a non-blocking UDP socket. Of the sender it
+// tells the port.
+func ReceiveFrom(fd uintptr, b []byte) (n int, port uint16, err error) {
+	for {
+		var from [unix.SizeofSockaddrInet6]byte
+		size := uint32(len(from))
+		n, _, err := syscall.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+			0, uintptr(unsafe.Pointer(&from)), uintptr(unsafe.Pointer(&size)))
+		switch err {
+		case 0:
+			return int(n), binary.BigEndian.Uint16(from[2:]), nil // IPv4 has it in the same place
+		case syscall.EINTR:
+		default:
+			return 0, 0, err
+		}
+	}
+}
 
 func call(number, fd uintptr, b []byte) (int, error) {
 	for {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -82,6 +83,40 @@ func TestErrors(t *testing.T) {
 	b.Close()
 	if _, err := a.Write([]byte("x")); !errors.Is(err, unix.EPIPE) {
 		t.Errorf("write: %v", err)
+	}
+}
+
+func TestReceiveFrom(t *testing.T) {
+	for _, network := range []string{"127.0.0.1:0", "[::1]:0"} {
+		a, err := net.ListenPacket("udp", network)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		b, err := net.Dial("udp", a.LocalAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		raw, err := a.(*net.UDPConn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Write([]byte("datagram")); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 10)
+		var n int
+		var port uint16
+		if waited := raw.Read(func(fd uintptr) bool {
+			n, port, err = ReceiveFrom(fd, buf)
+			return err != unix.EAGAIN
+		}); waited != nil || err != nil {
+			t.Fatal(waited, err)
+		}
+		if string(buf[:n]) != "datagram" || int(port) != b.LocalAddr().(*net.UDPAddr).Port {
+			t.Errorf("%q from port %d, want %v", buf[:n], port, b.LocalAddr())
+		}
 	}
 }
 

@@ -3,10 +3,11 @@ package timerfd
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gatewayd/internal/nonblock"
 )
 
 // Timer tells on C that its time has come. The runtime's own timers may be a
@@ -14,7 +15,7 @@ import (
 type Timer struct {
 	C <-chan struct{}
 
-	f *os.File // a timerfd
+	f *nonblock.File // a timerfd
 	c chan struct{}
 }
 
@@ -26,7 +27,7 @@ func New() (*Timer, error) {
 	}
 	// One expiry waiting is enough: it only makes the owner look at its clock.
 	c := make(chan struct{}, 1)
-	return &Timer{C: c, f: os.NewFile(uintptr(fd), "timerfd"), c: c}, nil
+	return &Timer{C: c, f: nonblock.NewFile(fd, "timerfd"), c: c}, nil
 }
 
 // Run passes expiries to C until the timer is closed.

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gatewayd/ieee802154"
+	"gatewayd/internal/nonblock"
 	"gatewayd/radio/medium"
 )
 
@@ -74,6 +75,7 @@ type Medium struct {
 	group netip.AddrPort
 	in    *net.UDPConn
 	out   *net.UDPConn
+	send  syscall.RawConn // out's
 
 	now     func() time.Time
 	frames  chan medium.Datagram
@@ -123,7 +125,26 @@ func Open(cfg Config) (*Medium, error) {
 		m.in.Close()
 		return nil, fmt.Errorf("udp medium: node %d: %w", cfg.Node, err)
 	}
+	if err := m.connect(ifi); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("udp medium: node %d: %w", cfg.Node, err)
+	}
 	return m, nil
+}
+
+// connect makes all that out sends go to the group.
+func (m *Medium) connect(ifi *net.Interface) (err error) {
+	if m.send, err = m.out.SyscallConn(); err != nil {
+		return err
+	}
+	var to unix.Sockaddr
+	if a := m.group.Addr(); a.Is4() {
+		to = &unix.SockaddrInet4{Port: int(m.group.Port()), Addr: a.As4()}
+	} else {
+		to = &unix.SockaddrInet6{Port: int(m.group.Port()), Addr: a.As16(), ZoneId: uint32(ifi.Index)}
+	}
+	control := m.send.Control(func(fd uintptr) { err = unix.Connect(int(fd), to) })
+	return errors.Join(control, err)
 }
 
 // resolve finds the address to send from, and its interface. Of a named
@@ -235,19 +256,28 @@ func sendFrom(fd int, local netip.Addr, ifi *net.Interface) error {
 func (m *Medium) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { m.in.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
+	raw, err := m.in.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("udp medium: %w", err)
+	}
 	var b [2 + medium.MaxPSDU]byte
 	for {
-		n, from, err := m.in.ReadFromUDPAddrPort(b[:])
+		var n int
+		var from uint16
+		waited := raw.Read(func(fd uintptr) bool {
+			n, from, err = nonblock.ReceiveFrom(fd, b[:])
+			return err != unix.EAGAIN
+		})
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err != nil {
+		if err := errors.Join(waited, err); err != nil {
 			return fmt.Errorf("udp medium: %w", err)
 		}
-		if from.Port() == m.own || n < 2 || n > 1+medium.MaxPSDU {
+		if from == m.own || n < 2 || n > 1+medium.MaxPSDU {
 			continue // our own, or no frame
 		}
-		d := medium.Datagram{At: m.now(), From: int(from.Port()) - int(m.own) + m.node, Channel: b[0], PSDU: append([]byte(nil), b[1:n]...)}
+		d := medium.Datagram{At: m.now(), From: int(from) - int(m.own) + m.node, Channel: b[0], PSDU: append([]byte(nil), b[1:n]...)}
 		select {
 		case m.frames <- d:
 		default:
@@ -297,7 +327,12 @@ func (m *Medium) Tune(_ time.Time, channel uint8) { m.channel = channel }
 // frames are.
 func (m *Medium) Transmit(_ time.Time, channel uint8, _ int8, psdu []byte) {
 	m.buf = append(append(m.buf[:0], channel), psdu...)
-	if _, err := m.out.WriteToUDPAddrPort(m.buf, m.group); err != nil {
+	var err error
+	waited := m.send.Write(func(fd uintptr) bool {
+		_, err = nonblock.Write(fd, m.buf)
+		return true
+	})
+	if waited != nil || err != nil {
 		m.dropped.Add(1)
 	}
 }
