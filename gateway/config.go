@@ -31,6 +31,7 @@ type Config struct {
 	Inbound  string `toml:"inbound"`   // who may talk to devices unasked: local, all or none
 	NAT64    string `toml:"nat64"`     // on or off
 	PD       string `toml:"pd"`        // ask for a delegated prefix: on or off
+	Backbone string `toml:"backbone"`  // be a Backbone Router: on or off
 
 	Lowpan LowpanConfig `toml:"lowpan"` // of ModeLowpan
 }
@@ -46,6 +47,7 @@ func Defaults() Config {
 		Inbound:  "local",
 		NAT64:    "on",
 		PD:       "on",
+		Backbone: "on",
 		Lowpan:   defaultLowpan(),
 	}
 }

@@ -182,8 +182,8 @@ func TestValidate(t *testing.T) {
 	}
 
 	c := Config{}
-	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 7 {
-		t.Errorf("eight things are wrong with nothing: %v", err)
+	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 8 {
+		t.Errorf("nine things are wrong with nothing: %v", err)
 	}
 }
 

@@ -64,6 +64,7 @@ type Gateway struct {
 	services   *services       // likewise, and in other modes than Thread's
 	nat64      *translation    // nil if the mesh is to have no IPv4, too
 	delegation *delegation     // nil if no prefix is to be asked for, too
+	backbone   *crossing       // nil if multicast does not leave the mesh, too
 	link       *spinel.Link
 	port       *transport.Port
 	url        radio.URL
@@ -169,6 +170,9 @@ func (g *Gateway) run(ctx context.Context) error {
 		wg.Go(func() { g.opt.Ready(g) })
 	}
 	g.loop(ctx)
+	if g.backbone != nil {
+		g.backbone.close()
+	}
 	if g.delegation != nil {
 		g.delegation.stop()
 	}
@@ -208,6 +212,9 @@ func (g *Gateway) build(now time.Time) error {
 			if err := g.buildServices(); err != nil {
 				return err
 			}
+			if g.tun != nil && g.cfg.Backbone == "on" {
+				g.buildBackbone()
+			}
 			if g.cfg.PD == "on" {
 				if err := g.buildDelegation(); err != nil {
 					return err
@@ -245,6 +252,7 @@ func (g *Gateway) buildThread(now time.Time) {
 		Rand: rand.Reader, Store: nodeStore{g},
 		Log:                 g.nodeEvent,
 		Changed:             func() { g.dirty = true },
+		Listening:           g.listening,
 		StackVersion:        g.opt.Version,
 		KeepCommissioner:    true,
 		CommissionerChanged: func(s joining.CommissionerState, why error) { g.cli.CommissionerChanged(s, why) },
@@ -295,6 +303,9 @@ func (g *Gateway) loop(ctx context.Context) {
 			}
 			if g.services != nil {
 				g.services.serve()
+			}
+			if g.backbone != nil {
+				g.backbone.update()
 			}
 		}
 		if at := g.stack.Deadline(); !at.Equal(set) {

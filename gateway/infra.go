@@ -166,6 +166,9 @@ func (i *infrastructure) changed(links []infra.Link) {
 		i.setAddresses(id)
 	}
 	i.filter()
+	if i.g.backbone != nil {
+		i.g.backbone.update()
+	}
 	if i.g.delegation != nil {
 		i.g.delegation.use(links)
 	}

@@ -81,6 +81,11 @@ var Keys = []Key{{
 	Usage: "ask the infrastructure's routers for a prefix of the mesh's own (DHCPv6-PD): on or off",
 	field: func(c *Config) *string { return &c.PD },
 	check: checkSwitch,
+}, {
+	Name:  "backbone",
+	Usage: "route multicast between the mesh and the infrastructure (Backbone Router): on or off",
+	field: func(c *Config) *string { return &c.Backbone },
+	check: checkSwitch,
 }}
 
 func checkRadio(v string) error {
