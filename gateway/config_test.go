@@ -34,6 +34,7 @@ func TestParseConfig(t *testing.T) {
 		Inbound:  "local",
 		NAT64:    "on",
 		PD:       "on",
+		Backbone: "on",
 		Lowpan:   defaultLowpan(),
 	}
 	if err != nil || !reflect.DeepEqual(c, want) {
@@ -57,7 +58,7 @@ func TestParseConfig(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	c, err := ParseConfig("empty.toml", nil)
-	want := Config{TUN: "wpan0", DataDir: "/var/lib/gatewayd", Socket: "/run/gatewayd.sock", LogLevel: "info", Mode: ModeThread, Inbound: "local", NAT64: "on", PD: "on", Lowpan: defaultLowpan()}
+	want := Config{TUN: "wpan0", DataDir: "/var/lib/gatewayd", Socket: "/run/gatewayd.sock", LogLevel: "info", Mode: ModeThread, Inbound: "local", NAT64: "on", PD: "on", Backbone: "on", Lowpan: defaultLowpan()}
 	if err != nil || !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v, %v", c, err)
 	}
