@@ -22,6 +22,8 @@ type transmission struct {
 	active bool // it has not been answered
 	sent   bool // it is with the RCP
 	frame  radio.TxFrame
+	psdu   []byte // of frame, and of the next one
+	value  []byte // likewise: the request
 	timer  *alarm.Timer
 	wrong  int // refusals in a row
 }
@@ -40,7 +42,8 @@ func (l *Link) Transmit(now time.Time, f radio.TxFrame) {
 		return
 	}
 	l.tx.active, l.tx.frame = true, f
-	l.tx.frame.PSDU = append(bytes.Clone(f.PSDU), 0, 0) // room for the FCS
+	l.tx.psdu = append(append(l.tx.psdu[:0], f.PSDU...), 0, 0) // room for the FCS
+	l.tx.frame.PSDU = l.tx.psdu
 	l.transmitNow()
 }
 
@@ -82,7 +85,8 @@ func (l *Link) transmitNow() {
 	}
 	l.tx.sent = true
 	l.tx.timer.Start(timeout)
-	l.send(Frame{IID: l.cfg.IID, TID: tid, Cmd: CmdSet, Prop: PropStreamRaw, Value: q.Append(nil)})
+	l.tx.value = q.Append(l.tx.value[:0])
+	l.send(Frame{IID: l.cfg.IID, TID: tid, Cmd: CmdSet, Prop: PropStreamRaw, Value: l.tx.value})
 }
 
 // transmitted handles the answer to a frame.

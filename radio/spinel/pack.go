@@ -163,10 +163,10 @@ func (r *Reader) Data(what string) []byte {
 
 // Struct reads type t: a reader over the structure's fields. Structures grow
 // at their end, so what is left of them is nobody's error.
-func (r *Reader) Struct(what string) *Reader {
+func (r *Reader) Struct(what string) Reader {
 	n := int(r.Uint16(what))
 	off := r.off
-	return &Reader{b: r.take(what, n), off: off, err: r.err}
+	return Reader{b: r.take(what, n), off: off, err: r.err}
 }
 
 // String reads type U. Bytes that are not UTF-8 are replaced.
