@@ -4,50 +4,17 @@
 # Buildroot's packages. No root, no mounts, and nothing of the host changes.
 # Usage: image/debian.sh GATEWAYD OUT
 #   GATEWAYD  the program for arm64
-#   OUT       gets sdcard.img; OUT/debian keeps what was downloaded
+#   OUT       gets sdcard.img; OUT/debian is what fetch.sh downloads
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-gatewayd=$1 out=$2 suite=trixie
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$here" log -1 --format=%ct)}
+gatewayd=$1 out=$2
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$here" log -1 --format=%ct 2>/dev/null || echo 0)}
 export LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin
-mkdir -p "$out"
-out=$(cd "$out" && pwd)
-cache=$out/debian
 
-# An apt of its own, which can only download.
-fetch() {
-	local apt=$cache/apt
-	mkdir -p "$apt"/{state/lists/partial,cache/archives/partial}
-	: >"$apt/status"
-	echo "deb [signed-by=$keyring] ${DEBIAN_MIRROR:-http://deb.debian.org/debian} $suite main" >"$apt/sources.list"
-	cat >"$apt/apt.conf" <<-CONF
-		APT::Get::Download-Only "true";
-		APT::Sandbox::User "$(id -un)";
-		APT::Architecture "arm64";
-		APT::Architectures { "arm64"; };
-		Acquire::Languages "none";
-		Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
-		Acquire::Retries "3";
-		Dir::Bin::dpkg "/bin/false";
-		Dir::State "$apt/state";
-		Dir::State::status "$apt/status";
-		Dir::Cache "$apt/cache";
-		Dir::Etc::sourcelist "$apt/sources.list";
-		Dir::Etc::sourceparts "/dev/null";
-	CONF
-	APT_CONFIG=$apt/apt.conf apt-get -qq update
-	# The kernel by what depends on it: its name changes.
-	local kernel
-	kernel=$(APT_CONFIG=$apt/apt.conf apt-cache depends linux-image-arm64 | awk '$1 == "Depends:" && /linux-image/ { print $2; exit }')
-	(cd "$cache" && APT_CONFIG=$apt/apt.conf apt-get -qq download "$kernel" busybox-static e2fsck-static)
-	for deb in "$cache"/*.deb; do dpkg-deb -x "$deb" "$cache/tree"; done
-	rm -r "$apt" "$cache"/*.deb
-	touch "$cache/complete"
-}
-[[ -e $cache/complete ]] || { rm -rf "$cache" && mkdir -p "$cache" && fetch; }
-tree=$cache/tree
+"$here/fetch.sh" "$out"
+out=$(cd "$out" && pwd)
+tree=$out/debian/tree
 version=$(ls "$tree/usr/lib/modules")
 
 work=$(mktemp -d)
