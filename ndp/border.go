@@ -76,9 +76,20 @@ type Border struct {
 	cfg       BorderConfig
 	linkLocal netip.Addr
 	version   uint32
+	former    []Former
 	reg       *registry
 	announce  *announcer
 }
+
+// A Former is an address that the 6LBR had, and the version under which there is
+// no Info of it anymore.
+type Former struct {
+	Addr    netip.Addr
+	Version uint32
+}
+
+// maxFormer bounds what is told of earlier networks.
+const maxFormer = 2
 
 // NewBorder returns a 6LBR that answers, and advertises itself to who is
 // already there. It panics if something required is missing.
@@ -112,6 +123,29 @@ func (b *Border) SetInfo(i Info) {
 	b.cfg.Info = i
 	b.version++
 	b.announce.news()
+}
+
+// Renumber makes it the 6LBR of another prefix, with another address. What was
+// told under the address before is over, and everybody is told that for as long
+// as somebody may remember; registrations under it are forgotten.
+func (b *Border) Renumber(addr netip.Addr, i Info) {
+	b.version++
+	b.retire(b.cfg.Addr)
+	b.cfg.Addr, b.cfg.Info = addr, i
+	b.former = slices.DeleteFunc(b.former, func(f Former) bool { return f.Addr == addr })
+	for _, r := range b.reg.table() {
+		if !b.topology(r) {
+			b.reg.remove(r.Addr)
+			b.cfg.Changed(r, false)
+		}
+	}
+	b.announce.news()
+}
+
+func (b *Border) retire(addr netip.Addr) {
+	b.former = slices.DeleteFunc(b.former, func(f Former) bool { return f.Addr == addr })
+	b.former = append(b.former, Former{addr, b.version})
+	b.former = b.former[max(0, len(b.former)-maxFormer):]
 }
 
 // Version is that of the Info the network is told.
@@ -189,6 +223,11 @@ func (b *Border) advertise(dst netip.Addr, link LinkAddr) {
 	ra.Options = append(ra.Options, b.cfg.Info.options()...)
 	ra.Options = append(ra.Options, CapRegistrar|CapBorder|CapRouter|CapEDA)
 	b.cfg.Send(outgoing(b.linkLocal, dst, localHopLimit, link, ra))
+	for _, f := range b.former {
+		ra.Options = []Option{SourceLinkAddr{b.cfg.LinkAddr}, BorderRouter{Version: f.Version, Lifetime: b.cfg.InfoLifetime, Addr: f.Addr},
+			CapRegistrar | CapBorder | CapRouter | CapEDA}
+		b.cfg.Send(outgoing(b.linkLocal, dst, localHopLimit, link, ra))
+	}
 }
 
 // register handles the request of a neighbour.

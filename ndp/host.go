@@ -219,12 +219,13 @@ func (h *Host) DefaultRouter() (DefaultRouter, bool) {
 // BorderRouter returns the 6LBR of the network; the zero Addr if none is known
 // by name.
 func (h *Host) BorderRouter() netip.Addr {
+	var border netip.Addr
 	for _, n := range h.networks {
-		if n.multihop {
-			return n.border
+		if n.multihop && (len(n.prefixes) > 0 || !border.IsValid()) {
+			border = n.border // one that has no prefix anymore only if it is all there is
 		}
 	}
-	return netip.Addr{}
+	return border
 }
 
 // Options returns what else the routers say: RouteInfo, RDNSS, DNSSL, PREF64

@@ -246,7 +246,7 @@ func TestHostAndStatuses(t *testing.T) {
 		{"saturated", StatusSaturated, "tentative registry saturated", time.Minute, `h NS 2001:db8::a 15m0s success tid 241`},
 		// 17 later, that is, after any that could be newer than 240.
 		{"moved", StatusMoved, "tentative moved", 2 * time.Second, `h NS 2001:db8::a 15m0s success tid 1`},
-		{"topology", StatusTopology, "refused topologically incorrect", 14 * time.Minute, ``},
+		{"topology", StatusTopology, "refused topologically incorrect", 10 * time.Second, `h NS 2001:db8::a 15m0s success tid 241`},
 		{"removed", StatusRemoved, "tentative removed", 2 * time.Second, `h NS 2001:db8::a 15m0s success tid 241`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

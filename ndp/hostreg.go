@@ -11,7 +11,8 @@ import (
 // How hosts register: a router may have to ask a border router some hops away.
 const (
 	registerTries   = 4
-	registerTimeout = 3 * time.Second // then twice that, and so on
+	registerTimeout = 3 * time.Second  // then twice that, and so on
+	retryTopology   = 10 * time.Second // a prefix that the router does not know
 	retryMoved      = 2 * time.Second
 	maxMoved        = 3
 	maxHostAddrs    = 2 * maxNetworks * maxPrefixes
@@ -228,6 +229,11 @@ func (h *Host) conclude(a *hostAddr, aro AddressRegistration) {
 	case StatusRemoved:
 		a.state = Tentative
 		a.timer.Start(randDuration(h.cfg.Rand, retryMoved/2, retryMoved))
+	case StatusTopology:
+		// The router has not heard of the prefix yet, or not that it is over; so
+		// will we then.
+		a.state = Refused
+		a.timer.Start(randDuration(h.cfg.Rand, retryTopology*9/10, retryTopology))
 	case StatusCacheFull, StatusSaturated:
 		a.state = Tentative
 		a.timer.Start(randDuration(h.cfg.Rand, refusedFor*9/10, refusedFor))

@@ -156,7 +156,8 @@ func (h *Host) use(r *hostRouter) {
 }
 
 // scheduleRenewal has the router asked again before the first of what it said
-// ends. Without a router the search goes on.
+// ends, and soon if it only told of a network that is no more: there must be
+// another. Without a router the search goes on.
 func (h *Host) scheduleRenewal() {
 	if h.router == nil {
 		return
@@ -169,6 +170,9 @@ func (h *Host) scheduleRenewal() {
 	}
 	left := end.Sub(now)
 	at := max(left-left/expiresBefore, minRenew)
+	if h.networks.over() {
+		at = minRenew
+	}
 	h.solicits.Start(randDuration(h.cfg.Rand, at*9/10, at))
 }
 

@@ -188,6 +188,18 @@ func (ns networks) next() time.Time {
 	return at
 }
 
+// over reports whether the 6LBRs known by name have no prefixes any more.
+func (ns networks) over() bool {
+	named := false
+	for _, n := range ns {
+		if len(n.prefixes) > 0 {
+			return false
+		}
+		named = named || n.multihop
+	}
+	return named
+}
+
 // options are what a router says of the network to others, with what is left
 // of the lifetimes; nothing when that is too little to say. Rounded down:
 // otherwise two routers could keep information alive by telling each other.

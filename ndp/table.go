@@ -1,22 +1,34 @@
 package ndp
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // State is what a Border keeps over a restart.
 type State struct {
-	Version       uint32 // of the Info that was told
+	Version       uint32     // of the Info that was told
+	Addr          netip.Addr // of the 6LBR; not valid in states of old
+	Former        []Former   `json:",omitempty"`
 	Registrations []Registration
 }
 
 // Snapshot returns the state, registrations in order of address.
-func (b *Border) Snapshot() State { return State{Version: b.version, Registrations: b.reg.table()} }
+func (b *Border) Snapshot() State {
+	return State{Version: b.version, Addr: b.cfg.Addr, Former: slices.Clone(b.former), Registrations: b.reg.table()}
+}
 
 // Restore takes up a state before anything is received. Registrations that
 // have expired since, or are of no use here anymore, are left out. The version
-// continues, so that routers do not take what they are told now for old.
+// continues, so that routers do not take what they are told now for old; of an
+// address that it had before, they are told that it is over.
 func (b *Border) Restore(s State) {
 	if int32(s.Version-b.version) >= 0 {
 		b.version = s.Version + 1
+	}
+	b.former = slices.DeleteFunc(slices.Clone(s.Former), func(f Former) bool { return f.Addr == b.cfg.Addr })
+	if s.Addr.IsValid() && s.Addr != b.cfg.Addr {
+		b.retire(s.Addr)
 	}
 	now := b.cfg.Clock.Now()
 	for _, r := range s.Registrations {

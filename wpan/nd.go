@@ -70,22 +70,20 @@ func (n *Node) Renumber(p netip.Prefix) {
 	if n.cfg.Role != Coordinator || p == n.network.Prefix {
 		return
 	}
-	if n.began {
-		n.routing.stop()
-		// What is told under a version that has no prefix ends the one before at
-		// once. Versions go on, for who meets this prefix again.
-		n.border.SetInfo(ndp.Info{})
-		n.border.Stop()
-		n.saveDiscovery(ndp.State{Version: n.border.Version()})
-	}
 	n.network.Prefix = p
 	n.saveNetwork()
 	n.log(Event{ID: "LOWPAN-PREFIX", Text: "the network has another prefix", Attrs: []Attr{{"prefix", p}}})
-	if n.began {
-		n.beginDiscovery()
-		n.beginRouting()
-		n.changed()
+	if !n.began {
+		return
 	}
+	n.routing.stop()
+	own := inPrefix(p, n.ext)
+	n.addrs = append(n.addrs[:1], own)
+	n.contexts = lowpan.Contexts{{ID: 0, Prefix: p, Compress: true}}
+	n.border.Renumber(own, n.info())
+	n.saveRegistrations()
+	n.beginRouting()
+	n.changed()
 }
 
 // contextLifetime of the prefix's own context: it lasts as long as the network.
@@ -209,12 +207,8 @@ func (n *Node) saveRegistrations() {
 	if n.border == nil {
 		return
 	}
-	n.saveDiscovery(n.border.Snapshot())
-}
-
-func (n *Node) saveDiscovery(s ndp.State) {
 	n.saved = n.clock.Now()
-	b, err := json.Marshal(s)
+	b, err := json.Marshal(n.border.Snapshot())
 	if err == nil {
 		err = n.cfg.Store.Save(storeND, b)
 	}
