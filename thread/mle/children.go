@@ -149,14 +149,24 @@ func (m *MLE) ask(c *neighbor.Child) {
 	c.Tries++
 }
 
-// syncChildren tells sleepy children of network data that they missed.
+// childHas takes what a child tells of the network data it has.
+func (m *MLE) childHas(c *neighbor.Child, leader LeaderData) {
+	c.Partition, c.NetData = leader.Partition, leader.StableVersion
+	if c.Mode.FullNetworkData() {
+		c.NetData = leader.DataVersion
+	}
+}
+
+// syncChildren tells sleepy children of network data that they missed. Those of
+// another partition may have the same version.
 func (m *MLE) syncChildren() {
 	if !m.Router() {
 		return
 	}
 	now := m.cfg.Clock.Now()
 	for _, c := range m.cfg.Table.Children {
-		if c.State == neighbor.Valid && !c.Mode.RxOnWhenIdle() && c.NetData != m.versionFor(c) &&
+		if c.State == neighbor.Valid && !c.Mode.RxOnWhenIdle() &&
+			(c.NetData != m.versionFor(c) || c.Partition != m.partition.Partition) &&
 			c.Indirect.Queued == 0 && now.Sub(c.Asked) >= syncRetry {
 			m.updateChild(c)
 		}
@@ -238,10 +248,7 @@ func (m *MLE) childAsked(x *rx) {
 		m.register(c, addresses)
 	}
 	if hasLeader {
-		c.NetData = leader.StableVersion
-		if mode.FullNetworkData() {
-			c.NetData = leader.DataVersion
-		}
+		m.childHas(c, leader)
 	}
 	c.LastHeard = m.cfg.Clock.Now()
 	hasCSL := !mode.RxOnWhenIdle() && m.childCSL(x, c)
@@ -334,10 +341,7 @@ func (m *MLE) childAnswered(x *rx) {
 		m.register(c, addresses)
 	}
 	if hasLeader {
-		c.NetData = leader.StableVersion
-		if c.Mode.FullNetworkData() {
-			c.NetData = leader.DataVersion
-		}
+		m.childHas(c, leader)
 	}
 	m.childCSL(x, c)
 	c.LastHeard, c.Tries, c.Doubted = m.cfg.Clock.Now(), 0, false

@@ -8,6 +8,7 @@ import (
 	"gatewayd/sim"
 	"gatewayd/thread/mle"
 	"gatewayd/thread/neighbor"
+	"gatewayd/thread/netdata"
 )
 
 // Children that are there stay for hours; one that is not is dropped when its
@@ -129,4 +130,34 @@ func TestChildElsewhere(t *testing.T) {
 		}
 	}
 	w.connected(a, here[0])
+}
+
+// A sleepy child learns that its parent has gone over to another partition, even
+// if the network data there have the same version.
+func TestSleepyChildFollowsParent(t *testing.T) {
+	w := newWorld(t, 27)
+	a, b, c := w.add("a", sim.FTD), w.add("b", sim.FTD), w.add("c", sim.SED)
+	a.MLE().Tuning.LeaderWeight = 65
+	w.Link(b, c)
+	w.form(a)
+	w.start(b)
+	w.await("b leads", 10*time.Second, func() bool { return b.MLE().Role() == mle.Leader })
+	w.attach(c)
+	for a.MLE().StableVersion() != b.MLE().StableVersion() {
+		a.MLE().NetDataUpdated(a.MLE().Leader().Bump(netdata.Change{Stable: true}))
+	}
+	for a.MLE().DataVersion() != b.MLE().DataVersion() {
+		a.MLE().NetDataUpdated(a.MLE().Leader().Bump(netdata.Change{Data: true}))
+	}
+	w.Run(time.Minute)
+	attempts := c.MLE().Counters().AttachAttempts
+	w.Link(a, b)
+	w.await("b is a's router", 5*time.Minute, func() bool { return b.MLE().Role() == mle.Router })
+	if a.MLE().DataVersion() != b.MLE().DataVersion() || a.MLE().StableVersion() != b.MLE().StableVersion() {
+		t.Fatal("the versions differ")
+	}
+	w.await("c knows", time.Minute, func() bool { return c.MLE().Partition() == a.MLE().Partition() })
+	if got := c.MLE().Counters().AttachAttempts; got != attempts {
+		t.Errorf("%d attempts more to attach", got-attempts)
+	}
 }

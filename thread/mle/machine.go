@@ -181,6 +181,10 @@ func (m *MLE) NetData() *netdata.Data {
 	return &m.data
 }
 
+// NetDataKnown reports whether NetData is that of the partition: after a
+// restart, or a change of the partition, it comes a moment later.
+func (m *MLE) NetDataKnown() bool { return !m.fetch }
+
 // DataVersion is the version of the network data.
 func (m *MLE) DataVersion() uint8 {
 	if m.leader != nil {

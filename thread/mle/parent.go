@@ -306,7 +306,7 @@ func (m *MLE) sendChildIDResponse(c *neighbor.Child) {
 		b.childAddresses(c)
 	}
 	m.childValid(c)
-	c.NetData = m.versionFor(c)
+	c.NetData, c.Partition = m.versionFor(c), m.partition.Partition
 	if !c.Mode.RxOnWhenIdle() {
 		m.cfg.Mesh.ChildAddressed(c, false)
 	}

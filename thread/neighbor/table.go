@@ -36,6 +36,7 @@ type Child struct {
 	Challenge   []byte       // that we sent it and wait for
 	Requested   []byte       // TLV types of its Child ID Request
 	NetData     uint8        // version of the network data it has
+	Partition   uint32       // whose these are
 	Asked       time.Time    // last Child Update Request that we sent it
 	Tries       int          // Child Update Requests sent in vain
 	Doubted     bool         // it may have another parent, and is being asked
