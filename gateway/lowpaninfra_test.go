@@ -32,7 +32,8 @@ func namespaces(t *testing.T) (lan string, inside bool) {
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED: only root can make the network namespaces that this test runs in")
 	}
-	gate := fmt.Sprintf("gw-plain-%d", os.Getpid())
+	t.Parallel() // what takes time is in the other process
+	gate := fmt.Sprintf("gw-%d-%s", os.Getpid(), t.Name())
 	lan = gate + "-lan"
 	ip := func(args ...string) {
 		t.Helper()

@@ -415,3 +415,49 @@ func BenchmarkRegister(b *testing.B) {
 		i++
 	}
 }
+
+// A host follows a border router to another prefix. What the border router was
+// before is told also after a restart.
+func TestBorderRenumbers(t *testing.T) {
+	l := newLab(t)
+	b := l.border(BorderConfig{})
+	h := l.host("h", 10, HostConfig{})
+	h.Start()
+	l.run(time.Minute)
+	has := func(want string) {
+		t.Helper()
+		if got := h.Addresses(); len(got) != 1 || got[0].Addr != addr(want) || got[0].State != Registered {
+			t.Errorf("%+v, want %s", got, want)
+		}
+	}
+	has("2001:db8::a")
+	second := Info{Prefixes: []PrefixInfo{{Prefix: netip.MustParsePrefix("2001:db8:7::/64"), Autonomous: true, Valid: Infinity, Preferred: Infinity}}}
+	b.Renumber(addr("2001:db8:7::1"), second)
+	if n := b.Len(); n != 0 {
+		t.Errorf("%d registrations of the prefix before", n)
+	}
+	l.run(time.Minute)
+	has("2001:db8:7::a")
+	if got := h.BorderRouter(); got != addr("2001:db8:7::1") {
+		t.Errorf("6LBR %v", got)
+	}
+
+	s := b.Snapshot()
+	if s.Addr != addr("2001:db8:7::1") || len(s.Former) != 1 || s.Former[0].Addr != borderAddr {
+		t.Errorf("%+v", s)
+	}
+	// Back at the first address, that is no former one, and the second is.
+	l2 := newLab(t)
+	again := l2.border(BorderConfig{})
+	again.Restore(s)
+	s2 := again.Snapshot()
+	if s2.Version <= s.Version || len(s2.Former) != 1 || s2.Former[0].Addr != addr("2001:db8:7::1") {
+		t.Errorf("%+v after %+v", s2, s)
+	}
+	for i := range 5 {
+		again.Renumber(addr(fmt.Sprintf("2001:db8:%d::1", i+10)), second)
+	}
+	if n := len(again.Snapshot().Former); n != maxFormer {
+		t.Errorf("%d former addresses", n)
+	}
+}
