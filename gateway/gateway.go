@@ -247,6 +247,9 @@ func (g *Gateway) build(now time.Time) error {
 	return nil
 }
 
+// keepServed is longer than border routing and services take to start.
+const keepServed = 10 * time.Second
+
 func (g *Gateway) buildThread(now time.Time) {
 	cfg := thread.Config{
 		Rand: rand.Reader, Store: nodeStore{g},
@@ -255,6 +258,7 @@ func (g *Gateway) buildThread(now time.Time) {
 		Listening:           g.listening,
 		StackVersion:        g.opt.Version,
 		KeepCommissioner:    true,
+		KeepServed:          keepServed,
 		CommissionerChanged: func(s joining.CommissionerState, why error) { g.cli.CommissionerChanged(s, why) },
 		JoinerChanged:       func(e joining.Entry) { g.cli.JoinerChanged(e) },
 	}

@@ -44,7 +44,8 @@ type Config struct {
 	JoinerChanged       func(joining.Entry)
 	CommissionerChanged func(joining.CommissionerState, error)
 	MaxChildren         int
-	Power               int8 // of its radio, dBm
+	KeepServed          time.Duration // thread.Config's
+	Power               int8          // of its radio, dBm
 	// Drift is by how many ppm its radio's crystal is fast. A node has its own
 	// time from that too, unless there is a Spinel link between them. Accuracy
 	// is what it says of itself, ppm.
@@ -209,6 +210,7 @@ func (n *Node) Restart() {
 	n.alive = true
 	now := n.now()
 	cfg := thread.Config{Rand: n.source(nodeStream), Store: &n.Store, Host: n.cfg.Host, Log: n.cfg.Log, MaxChildren: n.cfg.MaxChildren,
+		KeepServed:    n.cfg.KeepServed,
 		JoinerChanged: n.cfg.JoinerChanged, CommissionerChanged: n.cfg.CommissionerChanged}
 	switch n.cfg.Kind {
 	case MTD:

@@ -62,6 +62,10 @@ type Config struct {
 	// KeepCommissioner lets the commissioner begin another session when it lost
 	// one while there are joiners on its list.
 	KeepCommissioner bool
+	// KeepServed is how long after a restart the network data stay as they tell
+	// that the node serves: what decides on prefixes, routes and services needs
+	// a while to come to the same, and devices would renumber meanwhile.
+	KeepServed time.Duration
 	// Changed is called when addresses, role or network data are others than
 	// before, as a hint to look again.
 	Changed func()

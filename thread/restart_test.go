@@ -3,6 +3,7 @@ package thread_test
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"gatewayd/sim"
 	"gatewayd/thread/mle"
 	"gatewayd/thread/neighbor"
+	"gatewayd/thread/netdata"
 )
 
 // A leader that restarts leads the same network again within ten seconds, and
@@ -50,6 +52,62 @@ func TestLeaderRestarts(t *testing.T) {
 	}
 	for _, c := range children {
 		w.pings(a, c)
+	}
+}
+
+// What a leader or a router served before a restart stays in the network data
+// until it serves it again, and goes if it does not.
+func TestServedIsKept(t *testing.T) {
+	for i, who := range []string{"leader", "router"} {
+		t.Run(who, func(t *testing.T) {
+			w := newWorld(t, 49)
+			var nodes []*sim.Node
+			for i := range 3 {
+				nodes = append(nodes, w.add(fmt.Sprintf("r%d", i), sim.FTD, func(c *sim.Config) { c.KeepServed = 10 * time.Second }))
+			}
+			w.Link(nodes...)
+			w.form(nodes[0])
+			w.start(nodes[1])
+			w.start(nodes[2])
+			w.await("all are routers", 10*time.Minute, func() bool {
+				return nodes[1].MLE().Role() == mle.Router && nodes[2].MLE().Role() == mle.Router
+			})
+			w.settle()
+			x, other := nodes[i], nodes[2]
+			keep, drop := netip.MustParsePrefix("fd01::/64"), netip.MustParsePrefix("fd02::/64")
+			serve := func(p netip.Prefix) {
+				x.Do(func() {
+					if err := x.ServePrefix(p, netdata.FlagOnMesh|netdata.FlagSLAAC, true); err != nil {
+						t.Fatal(err)
+					}
+				})
+			}
+			served := func(p netip.Prefix) bool {
+				e := other.MLE().NetData().FindPrefix(p)
+				return e != nil && len(e.BorderRouters) == 1
+			}
+			serve(keep)
+			serve(drop)
+			w.await("both are served", 10*time.Second, func() bool { return served(keep) && served(drop) })
+			x.Kill()
+			w.Run(2 * time.Second)
+			x.Restart()
+			w.up(x)
+			w.await("attached", 20*time.Second, func() bool { return x.MLE().Attached() })
+			began := w.Now()
+			for step := range 120 {
+				w.Run(100 * time.Millisecond)
+				if !served(keep) {
+					t.Fatalf("the prefix is gone %v after the restart", w.Now().Sub(began))
+				}
+				if step == 25 {
+					serve(keep)
+				}
+			}
+			if served(drop) {
+				t.Error("a prefix that is not served anymore stays")
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package thread
 
 import (
+	"slices"
 	"time"
 
 	"gatewayd/alarm"
@@ -23,6 +24,7 @@ type serverData struct {
 	local   netdata.Local
 	rloc16  uint16 // it was last registered under
 	pending bool
+	kept    time.Time // until when what was served before a restart is; zero: not seen yet
 	timer   *alarm.Timer
 }
 
@@ -33,12 +35,16 @@ func (s *serverData) init(n *Node) {
 
 // check registers if the network data does not hold what it should.
 func (s *serverData) check() {
-	if s.pending || !s.n.mle.Attached() {
+	if s.pending || !s.n.mle.Attached() || !s.n.mle.NetDataKnown() {
 		return
 	}
 	rloc16 := s.n.mle.RLOC16()
 	stale := s.rloc16 != noRLOC16 && s.rloc16 != rloc16
 	if s.local.Registered(s.n.mle.NetData(), rloc16) && !stale {
+		return
+	}
+	if left := s.keep(rloc16); left > 0 {
+		s.timer.Start(left)
 		return
 	}
 	entries := s.local.Data(rloc16)
@@ -56,6 +62,18 @@ func (s *serverData) check() {
 		s.rloc16 = rloc16
 		s.timer.Start(registerCheck)
 	})
+}
+
+// keep is for how long the entries of before a restart are not touched.
+func (s *serverData) keep(rloc16 uint16) time.Duration {
+	if s.rloc16 != noRLOC16 || s.n.cfg.KeepServed == 0 || !slices.Contains(s.n.mle.NetData().RLOC16s(), rloc16) {
+		return 0
+	}
+	now := s.n.clock.Now()
+	if s.kept.IsZero() {
+		s.kept = now.Add(s.n.cfg.KeepServed)
+	}
+	return s.kept.Sub(now)
 }
 
 // received is the leader's side: SVR_DATA.ntf from a server.
