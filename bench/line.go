@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -70,9 +72,14 @@ func (m *measurement) line(small, large int) error {
 }
 
 // restart makes the router the leader of a new network, alone at its place of
-// a new air.
+// a new air and with nothing stored: else it would look for its former
+// neighbours first.
 func (m *measurement) restart() (*air, string, error) {
 	m.router.stop()
+	m.ns.dir = filepath.Join(m.ns.dir, "next")
+	if err := os.Mkdir(m.ns.dir, 0o700); err != nil {
+		return nil, "", err
+	}
 	a, err := newAir(m.ns)
 	if err != nil {
 		return nil, "", err
