@@ -292,60 +292,32 @@ func TestTwoGateways(t *testing.T) {
 	waitState(t, c.ask, 60*time.Second, "router")
 	second.waitRole(150*time.Second, "router") // a gateway waits up to two minutes to become one
 
-	omr := func() string {
-		for _, a := range c.ask("ipaddr -v") {
-			if strings.Contains(a, "origin:slaac") && strings.Contains(a, "preferred:1") {
-				addr, _, _ := strings.Cut(a, " ")
-				return addr
-			}
-		}
-		return ""
-	}
-	for end := time.Now().Add(60 * time.Second); omr() == ""; time.Sleep(300 * time.Millisecond) {
+	for end := time.Now().Add(60 * time.Second); routable(c) == ""; time.Sleep(300 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the device has no routable address: %q", c.ask("ipaddr -v"))
 		}
 	}
-	addr := omr()
+	addr := routable(c)
 	l.address(40 * time.Second)
 	l.hostRoute(addr, 30*time.Second)
 	l.ping(addr, 100)
 	time.Sleep(20 * time.Second) // so that both have said what they have to say
 
-	reached := func(what string) {
-		t.Helper()
-		began := time.Now()
-		longest, last := time.Duration(0), time.Now()
-		for time.Since(began) < 30*time.Second {
-			if l.host.command("ping", "-6", "-n", "-c", "1", "-W", "1", addr).Run() == nil {
-				last = time.Now()
-				time.Sleep(200 * time.Millisecond)
-				continue
-			}
-			longest = max(longest, time.Since(last))
-			// Whoever finds devices by name learns of a new address.
-			if now := omr(); now != "" && now != addr {
-				t.Logf("%s: the device is at %s now, was at %s", what, now, addr)
-				addr = now
-			}
-		}
-		t.Logf("%s: the longest silence was %v", what, longest.Round(100*time.Millisecond))
-		if longest > 10*time.Second {
-			t.Errorf("%s: the LAN's host did not reach the device for %v: %q %q", what, longest, c.ask("ipaddr -v"), c.ask("netdata show"))
-		}
-	}
+	w := l.watch(c, addr)
 	for _, g := range []*gateway{second, first} {
 		name := map[*gateway]string{first: "the leader", second: "the other"}[g]
-		_ = g.cmd.Process.Signal(syscall.SIGTERM)
+		w.reached(name+" is stopped", g.end(syscall.SIGTERM))
+		w.reached(name+" is started again", g.run)
+		w.reached(name+" is killed", g.end(syscall.SIGKILL))
+		w.reached(name+" is started again", g.run)
+	}
+}
+
+// end ends a gateway by a signal.
+func (g *gateway) end(how syscall.Signal) func() {
+	return func() {
+		_ = g.cmd.Process.Signal(how)
 		_ = g.cmd.Wait()
-		reached(name + " is stopped")
-		g.run()
-		reached(name + " is started again")
-		_ = g.cmd.Process.Kill()
-		_ = g.cmd.Wait()
-		reached(name + " is killed")
-		g.run()
-		reached(name + " is started again")
 	}
 }
 

@@ -273,36 +273,17 @@ func TestGatewayBesideOpenThread(t *testing.T) {
 	}
 
 	w := l.watch(c, addr)
-	reached := func(what string, do func()) {
-		t.Helper()
-		w.begin()
-		do()
-		time.Sleep(30 * time.Second)
-		silence := w.silence()
-		t.Logf("%s: the longest silence was %v", what, silence.Round(100*time.Millisecond))
-		if silence > 10*time.Second {
-			routes, _ := l.host.command("ip", "-6", "route").CombinedOutput()
-			t.Errorf("%s: the LAN's host did not reach the device for %v; its routes:\n%s", what, silence, routes)
-		}
-	}
-	end := func(g *gateway, how syscall.Signal) func() {
-		return func() {
-			_ = g.cmd.Process.Signal(how)
-			_ = g.cmd.Wait()
-		}
-	}
 	again := func() { theirs.run("") }
-	reached("theirs is stopped", theirs.stop)
-	reached("theirs is started again", again)
+	w.reached("theirs is stopped", theirs.stop)
+	w.reached("theirs is started again", again)
 	agreed(60 * time.Second)
-	reached("theirs is killed", theirs.kill)
-	reached("theirs is started again", again)
+	w.reached("theirs is killed", theirs.kill)
+	w.reached("theirs is started again", again)
 	agreed(60 * time.Second)
-	reached("ours is stopped", end(ours, syscall.SIGTERM))
-	reached("ours is started again", ours.run)
+	w.reached("ours is stopped", ours.end(syscall.SIGTERM))
+	w.reached("ours is started again", ours.run)
 	agreed(60 * time.Second)
-	reached("ours is killed", end(ours, syscall.SIGKILL))
-	reached("ours is started again", ours.run)
+	w.reached("ours is killed", ours.end(syscall.SIGKILL))
+	w.reached("ours is started again", ours.run)
 	agreed(60 * time.Second)
-	w.end()
 }

@@ -35,7 +35,7 @@ func routable(c *otCLI) string {
 	return ""
 }
 
-// watch pings until end, or until the test ends.
+// watch pings until the test ends.
 func (l *lan) watch(c *otCLI, addr string) *watcher {
 	w := &watcher{t: l.t, lan: l, c: c, addr: addr, stop: make(chan struct{}), done: make(chan struct{}), last: time.Now()}
 	go w.run()
@@ -66,18 +66,23 @@ func (w *watcher) run() {
 	}
 }
 
-// begin forgets the silences of before.
-func (w *watcher) begin() {
+// reached does what disturbs the way to the device and looks for half a minute
+// how long the host does not reach it.
+func (w *watcher) reached(what string, do func()) {
+	w.t.Helper()
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.longest = 0
-}
-
-// silence is the longest one since begin.
-func (w *watcher) silence() time.Duration {
+	w.mu.Unlock()
+	do()
+	time.Sleep(30 * time.Second)
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	return max(w.longest, time.Since(w.last))
+	silence := max(w.longest, time.Since(w.last))
+	w.mu.Unlock()
+	w.t.Logf("%s: the longest silence was %v", what, silence.Round(100*time.Millisecond))
+	if silence > 10*time.Second {
+		routes, _ := w.lan.host.command("ip", "-6", "route").CombinedOutput()
+		w.t.Errorf("%s: the LAN's host did not reach the device for %v; its routes:\n%s", what, silence, routes)
+	}
 }
 
 func (w *watcher) end() {
