@@ -128,6 +128,12 @@ func (c *Config) Validate() error {
 // translates reports whether the gateway is to have a NAT64.
 func (c *Config) translates() bool { return c.NAT64 == "on" && c.Mode == ModeThread }
 
+// asksPrefix reports whether the gateway is to ask for a prefix of the mesh's
+// own: not if the configuration has one.
+func (c *Config) asksPrefix() bool {
+	return c.Infra != "" && c.PD == "on" && (c.Mode == ModeThread || c.Lowpan.Prefix == "")
+}
+
 // inbound is the policy of a valid configuration.
 func (c *Config) inbound() firewall.Inbound {
 	i, _ := firewall.ParseInbound(c.Inbound) // Validate has seen it

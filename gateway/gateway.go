@@ -215,7 +215,7 @@ func (g *Gateway) build(now time.Time) error {
 			if g.tun != nil && g.cfg.Backbone == "on" {
 				g.buildBackbone()
 			}
-			if g.cfg.PD == "on" {
+			if g.cfg.asksPrefix() {
 				if err := g.buildDelegation(); err != nil {
 					return err
 				}

@@ -21,7 +21,7 @@ const (
 // configuration.
 func (c *Config) Examination() doctor.Options {
 	return doctor.Options{Mesh: c.TUN, Infra: c.infraNames(), Alone: c.Infra == "", DataDir: c.DataDir, Radio: c.Radio,
-		PD: c.Infra != "" && c.PD == "on"}
+		PD: c.asksPrefix()}
 }
 
 // health is what the examinations of the host have found.

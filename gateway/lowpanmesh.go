@@ -29,7 +29,7 @@ func (g *Gateway) buildLowpanInfra() error {
 	}
 	sum := sha256.Sum256(append([]byte("on-link "), seed...))
 	err = g.buildInfra(&lowpanMesh{l: g.lowpan, id: [8]byte(sum[:8]), home: g.lowpan.Node.Network().Prefix})
-	if err == nil && g.cfg.PD == "on" && g.cfg.Lowpan.Prefix == "" {
+	if err == nil && g.cfg.asksPrefix() {
 		err = g.buildDelegation()
 	}
 	return err

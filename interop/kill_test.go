@@ -66,8 +66,9 @@ func TestKilledAtRandomMoments(t *testing.T) {
 			t.Errorf("round %d: partition %v, was %v", i, now, partition)
 		}
 		if i%5 == 4 {
-			// Time to let the child prove itself, before it is tried.
-			for end := time.Now().Add(15 * time.Second); g.hostPing(addr, 16, 1) != nil; {
+			// Time to let the child prove itself; one that gave up in five
+			// kills on end waits twice as long after each try.
+			for end := time.Now().Add(time.Minute); g.hostPing(addr, 16, 1) != nil; {
 				if time.Now().After(end) {
 					t.Fatalf("round %d: the child does not answer", i)
 				}
