@@ -82,6 +82,7 @@ func TestRaspberryPi(t *testing.T) {
 func attach(t *testing.T, d *dongle) {
 	t.Helper()
 	cmd := exec.Command(os.Getenv("GATEWAYD_HOST_PROGRAM"), "node", "2")
+	cmd.Dir = t.TempDir() // it keeps its state in a folder below
 	cmd.Env = append(os.Environ(), fmt.Sprint("PORT_OFFSET=", d.air))
 	in, err := cmd.StdinPipe()
 	if err != nil {
