@@ -3,10 +3,12 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -498,5 +500,37 @@ func TestFixes(t *testing.T) {
 				t.Errorf("the fix sets %q, %v", got, err)
 			}
 		})
+	}
+}
+
+// A program that has ended is nobody's rival, whether or not its parent has
+// taken note of it.
+func TestEndedProcess(t *testing.T) {
+	cmd := exec.Command("true")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(stdout); err != nil { // ends with the program
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for sameNetwork(cmd.Process.Pid) && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+	}
+	if sameNetwork(cmd.Process.Pid) {
+		t.Error("a zombie counts as running")
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if sameNetwork(cmd.Process.Pid) {
+		t.Error("a process that is gone counts as running")
+	}
+	if !sameNetwork(os.Getpid()) {
+		t.Error("a process of this namespace does not count")
 	}
 }

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -96,6 +97,9 @@ func sameNetwork(pid int) bool {
 		return true
 	}
 	its, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/ns/net")
+	if errors.Is(err, fs.ErrNotExist) {
+		return false // it has ended
+	}
 	return err != nil || its == ours
 }
 
