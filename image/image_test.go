@@ -3,11 +3,9 @@
 package image
 
 import (
-	"fmt"
-	"io"
 	"math/rand/v2"
+	"net/netip"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,33 +22,48 @@ const dataset = "0e0800000000000100000003" + "00000f" + "35060004001fffe0" + "01
 	"0410445566778899aabbccddeeff00112233" + "0c0402a0f7f8"
 
 // From a card as it was flashed, with settings of which one is wrong, to a
-// network with a device in it; the dongle comes and goes; the power goes; the
-// other slot is tried. The network stays the same.
+// network that a device joins, which a host on the LAN reaches by what router
+// advertisements tell; the dongle comes and goes; the power goes; the other
+// slot is tried. The network stays the same.
 func TestLife(t *testing.T) {
 	c := card(t)
 	d := newDongle(t)
+	l := newLAN(t)
 	writeFile(t, c, 1, "gatewayd.conf", "hostname=gw-image\nhostnam=x\ndataset="+dataset+"\n")
 
-	b := start(t, c, false, d)
+	b := startOn(t, "virt", c, false, d, l)
 	b.says(pageLimit, "<h1>gw-image</h1>")
 	first := time.Since(b.began)
 	b.says(pageLimit, "The dongle works: OPENTHREAD/test.", "“image” on channel 15 runs; the gateway is its leader", "Connected by eth0 as 10.0.2.15",
 		"/boot/gatewayd.conf:2: there is no", "Add the first device")
 	t.Logf("page after %v, leader after %v", first.Round(100*time.Millisecond), time.Since(b.began).Round(100*time.Millisecond))
-	if !b.hasOnConsole("started from partition 2") || !b.hasOnConsole("gatewayd.conf:2: there is no \"hostnam\"") {
+	if !b.console.has("started from partition 2") || !b.console.has("gatewayd.conf:2: there is no \"hostnam\"") {
 		t.Error("the console does not tell the slot and the wrong line")
 	}
-	if !b.hasOnConsole("grew /data from") {
+	if !b.console.has("grew /data from") {
 		t.Error("the data partition did not grow")
 	}
 
-	attach(t, d)
-	b.says(30*time.Second, "hears 1 now")
+	host := newPeer(t, l, b.kernel, b.root)
+	b.console.activate(30 * time.Second)
+	b.console.must(30*time.Second, "gatewayd joiner add '*' J01NME --timeout 10m")
+	v := newDevice(t, d)
+	v.join("J01NME")
+	b.says(60*time.Second, "hears 1 now")
+	address := v.address(60 * time.Second)
+	route := host.until(60*time.Second, "ip -6 route | grep '^"+netip.PrefixFrom(address, 64).Masked().String()+"'")
+	if !strings.Contains(route, "via fe80::") {
+		t.Errorf("the LAN's host has not learned the route from a router: %s", route)
+	}
+	ping := "ping -6 -c 1 -W 2 " + address.String()
+	host.until(30*time.Second, ping)
+	t.Logf("a host on the LAN reaches %v %v after the power on", address, time.Since(b.began).Round(100*time.Millisecond))
 
 	d.unplug()
 	b.says(30*time.Second, "No dongle works", "“image” is not on the air")
 	d.plug()
 	b.says(60*time.Second, "The dongle works", "the gateway is its leader")
+	host.until(60*time.Second, ping)
 	b.cut()
 
 	// Nothing on the boot partition names the network any more.
@@ -60,7 +73,7 @@ func TestLife(t *testing.T) {
 	b.says(pageLimit, "No dongle works", "“image” is not on the air")
 	d.plug()
 	page := b.says(60*time.Second, "The dongle works", "“image” on channel 15 runs")
-	if !b.hasOnConsole("started from partition 3") {
+	if !b.console.has("started from partition 3") {
 		t.Error("the other slot was not tried")
 	}
 	if strings.Contains(page, "gatewayd.conf") || strings.Contains(page, "This box") {
@@ -71,33 +84,11 @@ func TestLife(t *testing.T) {
 // The same card in a Raspberry Pi's slot, as far as QEMU's has one: its SD
 // controller, and network and dongle at its one USB port.
 func TestRaspberryPi(t *testing.T) {
-	b := startOn(t, "raspi3b", card(t), false, newDongle(t))
+	b := startOn(t, "raspi3b", card(t), false, newDongle(t), nil)
 	b.says(2*pageLimit, "<h1>gatewayd</h1>")
 	first := time.Since(b.began)
 	b.says(pageLimit, "The dongle works: OPENTHREAD/test.", "the gateway is its leader", "Connected by")
 	t.Logf("page after %v, leader after %v", first.Round(100*time.Millisecond), time.Since(b.began).Round(100*time.Millisecond))
-}
-
-// attach has a device of the dataset join the air, until the test ends.
-func attach(t *testing.T, d *dongle) {
-	t.Helper()
-	cmd := exec.Command(os.Getenv("GATEWAYD_HOST_PROGRAM"), "node", "2")
-	cmd.Dir = t.TempDir() // it keeps its state in a folder below
-	cmd.Env = append(os.Environ(), fmt.Sprint("PORT_OFFSET=", d.air))
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed
-	})
-	if _, err := io.WriteString(in, "dataset set active "+dataset+"\nmode rn\nifconfig up\nthread start\n"); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // The power goes at any moment of the first seconds, again and again, from the

@@ -77,8 +77,10 @@ func writeFile(t *testing.T, card string, n int, name, text string) {
 type box struct {
 	t       *testing.T
 	cmd     *exec.Cmd
-	console string // file
+	console *serial
 	url     string // of the page
+	kernel  string // files that it was started from
+	root    string
 	began   time.Time
 	dongle  *dongle
 }
@@ -87,12 +89,13 @@ type box struct {
 // autoboot.txt, and kernel, root and command line as that slot's files say.
 func start(t *testing.T, card string, tryboot bool, d *dongle) *box {
 	t.Helper()
-	return startOn(t, "virt", card, tryboot, d)
+	return startOn(t, "virt", card, tryboot, d, nil)
 }
 
 // startOn is start on one of QEMU's boards: virt, which has nothing of a
-// Raspberry Pi but is fast, or raspi3b.
-func startOn(t *testing.T, board, card string, tryboot bool, d *dongle) *box {
+// Raspberry Pi but is fast, or raspi3b. Beside QEMU's own network there may be
+// a LAN with others.
+func startOn(t *testing.T, board, card string, tryboot bool, d *dongle, l *lan) *box {
 	t.Helper()
 	a, err := appliance.ParseAutoboot(readFile(t, card, 1, "autoboot.txt"))
 	if err != nil {
@@ -115,14 +118,18 @@ func startOn(t *testing.T, board, card string, tryboot bool, d *dongle) *box {
 	kernel, root := named(`kernel=(\S+)`), named(`initramfs (\S+) followkernel`)
 	cmdline := strings.ReplaceAll(strings.TrimSpace(string(readFile(t, card, slot, "cmdline.txt"))), "serial0", "ttyAMA0")
 
-	b := &box{t: t, console: filepath.Join(t.TempDir(), "console"), dongle: d, began: time.Now()}
+	b := &box{t: t, console: newSerial(t), dongle: d, kernel: kernel, root: root, began: time.Now()}
 	port := freePort(t)
 	b.url = fmt.Sprintf("http://127.0.0.1:%d/", port)
-	args := []string{"-accel", "tcg,thread=multi", "-nographic", "-monitor", "none", "-no-reboot", "-kernel", kernel, "-initrd", root,
-		"-netdev", fmt.Sprintf("user,id=lan,hostfwd=tcp:127.0.0.1:%d-:80", port)}
+	args := []string{"-accel", "tcg,thread=multi", "-nographic", "-monitor", "none", "-no-reboot", "-kernel", kernel, "-initrd", root}
+	if user := fmt.Sprintf("user,hostfwd=tcp:127.0.0.1:%d-:80", port); l != nil {
+		args = append(args, l.args("lan", user)...)
+	} else {
+		args = append(args, "-netdev", user+",id=lan")
+	}
 	switch board {
 	case "virt":
-		args = append(args, "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "512", "-serial", "file:"+b.console,
+		args = append(args, "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "512",
 			"-drive", "file="+card+",if=none,id=card,format=raw", "-device", "virtio-blk-pci,drive=card,romfile=",
 			"-device", "virtio-net-pci,netdev=lan,romfile=", "-device", "qemu-xhci")
 	case "raspi3b":
@@ -131,8 +138,9 @@ func startOn(t *testing.T, board, card string, tryboot bool, d *dongle) *box {
 		// Its watchdog resets at once, which the real one does not.
 		cmdline = strings.ReplaceAll(cmdline, "ttyAMA0", "ttyS1") + " gw.watchdog=0"
 		args = append(args, "-M", "raspi3b", "-dtb", tree, "-drive", "file="+card+",if=sd,format=raw",
-			"-serial", "null", "-serial", "file:"+b.console, "-device", "usb-net,netdev=lan")
+			"-serial", "null", "-device", "usb-net,netdev=lan")
 	}
+	args = append(args, b.console.args()...)
 	args = append(args, "-append", fmt.Sprintf("%s gw.partition=%d", cmdline, slot))
 	if d != nil {
 		args = append(args, "-chardev", "socket,id=rcp,reconnect=1,path="+d.socket, "-device", "usb-serial,chardev=rcp")
@@ -146,7 +154,7 @@ func startOn(t *testing.T, board, card string, tryboot bool, d *dongle) *box {
 	t.Cleanup(func() {
 		b.cut()
 		if t.Failed() {
-			log, _ := os.ReadFile(b.console)
+			log, _ := os.ReadFile(b.console.log)
 			t.Logf("QEMU: %s\nconsole:\n%s", &said, log)
 		}
 	})
@@ -203,12 +211,6 @@ func (b *box) says(limit time.Duration, what ...string) string {
 	return ""
 }
 
-// hasOnConsole tells whether the console has shown s.
-func (b *box) hasOnConsole(s string) bool {
-	log, err := os.ReadFile(b.console)
-	return err == nil && bytes.Contains(log, []byte(s))
-}
-
 // A dongle is a co-processor behind a USB serial adapter, on an air of its own.
 type dongle struct {
 	t      *testing.T
@@ -220,13 +222,8 @@ type dongle struct {
 }
 
 func newDongle(t *testing.T) *dongle {
-	// A path that fits a socket's address, and an air that no other test uses.
-	dir, err := os.MkdirTemp("", "gw")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &dongle{t: t, socket: filepath.Join(dir, "rcp"), air: 20 + rand.IntN(20)}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	// An air that no other test uses.
+	d := &dongle{t: t, socket: filepath.Join(shortDir(t), "rcp"), air: 20 + rand.IntN(20)}
 	d.plug()
 	t.Cleanup(d.unplug)
 	return d
