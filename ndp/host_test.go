@@ -244,8 +244,7 @@ func TestHostAndStatuses(t *testing.T) {
 		{"duplicate, later", StatusDuplicate, "refused duplicate address", 17 * time.Minute, `h NS 2001:db8::a 15m0s success tid 241`},
 		{"full", StatusCacheFull, "tentative neighbor cache full", time.Minute, `h NS 2001:db8::a 15m0s success tid 241`},
 		{"saturated", StatusSaturated, "tentative registry saturated", time.Minute, `h NS 2001:db8::a 15m0s success tid 241`},
-		// 17 later, that is, after any that could be newer than 240.
-		{"moved", StatusMoved, "tentative moved", 2 * time.Second, `h NS 2001:db8::a 15m0s success tid 1`},
+		{"moved", StatusMoved, "tentative moved", 2 * time.Second, `h NS 2001:db8::a 15m0s success tid 255`},
 		{"topology", StatusTopology, "refused topologically incorrect", 10 * time.Second, `h NS 2001:db8::a 15m0s success tid 241`},
 		{"removed", StatusRemoved, "tentative removed", 2 * time.Second, `h NS 2001:db8::a 15m0s success tid 241`},
 	} {
@@ -289,6 +288,34 @@ func TestHostMovedForGood(t *testing.T) {
 	}
 	if got := h.Addresses()[0]; got.State != Refused {
 		t.Errorf("%+v", got)
+	}
+}
+
+// A host that has lost count registers again whatever its router and its border
+// router remember, even if that is not the same.
+func TestHostLosesCount(t *testing.T) {
+	stale := func(known TID, r Registration) bool {
+		return Registration{TID: known, Extended: true}.staleFor(r.TID, true)
+	}
+	for router := range 256 {
+		for border := range 256 {
+			atRouter, atBorder := TID(router), TID(border)
+			forgotten := false // the router lets go of what the border router calls old
+			a := hostAddr{tid: FirstTID - 1}
+			for {
+				a.tid = a.tid.Next()
+				r := Registration{TID: a.tid, Extended: true}
+				if forgotten || !stale(atRouter, r) {
+					if !stale(atBorder, r) {
+						break
+					}
+					forgotten = true
+				}
+				if !a.lostCount() {
+					t.Fatalf("router %d, border %d: given up at %d", router, border, a.tid)
+				}
+			}
+		}
 	}
 }
 

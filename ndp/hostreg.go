@@ -14,9 +14,15 @@ const (
 	registerTimeout = 3 * time.Second  // then twice that, and so on
 	retryTopology   = 10 * time.Second // a prefix that the router does not know
 	retryMoved      = 2 * time.Second
-	maxMoved        = 3
+	maxMoved        = 4
 	maxHostAddrs    = 2 * maxNetworks * maxPrefixes
 )
+
+// recount are the ids before those with which a host goes on that has lost
+// count. The next one of the one, 255, is newer than all but the first of the
+// round part, and that of the other is newer than these. The router and the
+// 6LBR may hold to different ones, so that both are tried twice.
+var recount = [2]TID{sequenceWindow - 1, 254}
 
 // hostAddr is an address made of a prefix.
 type hostAddr struct {
@@ -30,6 +36,14 @@ type hostAddr struct {
 	due              bool      // is to be registered
 	tries            int
 	timer            *alarm.Timer // until due again
+}
+
+// lostCount has the next registration say something that may be newer than
+// what others know. It reports false if that was tried often enough.
+func (a *hostAddr) lostCount() bool {
+	a.moved++
+	a.tid = recount[a.moved%len(recount)]
+	return a.moved < maxMoved
 }
 
 // formAddresses makes addresses of the prefixes (RFC 4862 Section 5.5.3, RFC
@@ -215,12 +229,7 @@ func (h *Host) conclude(a *hostAddr, aro AddressRegistration) {
 		at := lifetime * 3 / 4
 		a.timer.Start(randDuration(h.cfg.Rand, at*9/10, at))
 	case StatusMoved:
-		// We have lost count. This many later is newer than whatever is newer
-		// than what we said.
-		if a.moved++; a.moved < maxMoved {
-			for range sequenceWindow {
-				a.tid = a.tid.Next()
-			}
+		if a.lostCount() {
 			a.state = Tentative
 			a.timer.Start(randDuration(h.cfg.Rand, retryMoved/2, retryMoved))
 			return

@@ -68,7 +68,7 @@ func TestRenumber(t *testing.T) {
 			if anew > len(devices)/6 {
 				t.Errorf("%d devices joined anew", anew)
 			}
-			renumber(first, 20*time.Minute)
+			renumber(first, 5*time.Minute)
 		})
 	}
 }
