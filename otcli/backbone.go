@@ -83,12 +83,50 @@ func backboneConfig(c *CLI, args []string) error {
 // backboneManagement is
 //
 //	bbr mgmt mlr listener
+//	bbr mgmt dua
+//
+// the second of which shows the addresses of the domain that are registered: the
+// address, the device's mesh-local identifier, who registered it, and when the
+// device was last heard, in seconds.
 func backboneManagement(c *CLI, args []string) error {
-	if strings.Join(args, " ") != "mlr listener" {
+	switch strings.Join(args, " ") {
+	case "mlr listener":
+		for _, l := range c.node.Backbone().Listeners() {
+			c.line("%s %d", address(l.Group), l.Expires.Sub(c.now())/time.Second)
+		}
+	case "dua":
+		for _, p := range c.node.Backbone().Proxies() {
+			c.line("%s %x 0x%04x %d", address(p.DUA), p.MLEID, p.RLOC16, c.now().Sub(p.Last)/time.Second)
+		}
+	default:
 		return InvalidCommand
 	}
-	for _, l := range c.node.Backbone().Listeners() {
-		c.line("%s %d", address(l.Group), l.Expires.Sub(c.now())/time.Second)
+	return nil
+}
+
+// dua is about the interface identifier of the node's own address in the
+// domain:
+//
+//	dua iid [identifier|clear]
+func dua(c *CLI, args []string) error {
+	if word(args, 0) != "iid" {
+		return InvalidCommand
+	}
+	switch w := word(args, 1); w {
+	case "":
+		if iid := c.node.DUAInterfaceID(); iid != nil {
+			c.line("%x", *iid)
+		}
+	case "clear":
+		c.node.SetDUAInterfaceID(nil)
+	default:
+		b, err := parseHex(w, 8)
+		if err != nil {
+			return err
+		}
+		if len(b) != 8 || !c.node.SetDUAInterfaceID((*[8]byte)(b)) {
+			return InvalidArgs
+		}
 	}
 	return nil
 }

@@ -20,18 +20,21 @@ func TestBackbone(t *testing.T) {
 		}
 	}
 	for command, want := range map[string]string{
-		"bbr register":           "Error 13: InvalidState",
-		"bbr nosuch":             "Error 35: InvalidCommand",
-		"bbr mgmt":               "Error 35: InvalidCommand",
-		"bbr mgmt mlr":           "Error 35: InvalidCommand",
-		"bbr config seqno":       "Error 7: InvalidArgs",
-		"bbr config seqno 256":   "Error 7: InvalidArgs",
-		"bbr config timeout 299": "Error 7: InvalidArgs",
-		"bbr config x 1":         "Error 7: InvalidArgs",
-		"mlr":                    "Error 35: InvalidCommand",
-		"mlr reg":                "Error 7: InvalidArgs",
-		"mlr reg ff04::1 x":      "Error 7: InvalidArgs",
-		"mlr reg ff04::1":        "Error 13: InvalidState", // there is no Backbone Router
+		"bbr register":             "Error 13: InvalidState",
+		"bbr nosuch":               "Error 35: InvalidCommand",
+		"bbr mgmt":                 "Error 35: InvalidCommand",
+		"bbr mgmt mlr":             "Error 35: InvalidCommand",
+		"bbr config seqno":         "Error 7: InvalidArgs",
+		"bbr config seqno 256":     "Error 7: InvalidArgs",
+		"bbr config timeout 299":   "Error 7: InvalidArgs",
+		"bbr config x 1":           "Error 7: InvalidArgs",
+		"dua":                      "Error 35: InvalidCommand",
+		"dua iid 00":               "Error 7: InvalidArgs",
+		"dua iid 0000000000000000": "Error 7: InvalidArgs",
+		"mlr":                      "Error 35: InvalidCommand",
+		"mlr reg":                  "Error 7: InvalidArgs",
+		"mlr reg ff04::1 x":        "Error 7: InvalidArgs",
+		"mlr reg ff04::1":          "Error 13: InvalidState", // there is no Backbone Router
 	} {
 		if got := x.do(command, 0); !slices.Equal(got, []string{want}) {
 			t.Errorf("%s: %q, want %q", command, got, want)
@@ -78,5 +81,37 @@ func TestBackbone(t *testing.T) {
 	}
 	if slices.Contains(x.do("ipaddr", 0), aloc) {
 		t.Errorf("disabled: %q", x.do("ipaddr", 0))
+	}
+}
+
+// The node's own address in the domain, and those that its Backbone Router
+// knows.
+func TestDomain(t *testing.T) {
+	w := sim.New(13, sim.Options{})
+	x := newTerminal(t, w)
+	x.form()
+	x.ok("dua iid 0004000300020001")
+	if s := x.ok("dua iid"); s != "0004000300020001" {
+		t.Errorf("%q", s)
+	}
+	x.ok("bbr enable")
+	x.ok("prefix add fd00:7d03:7d03:7d03::/64 prosD")
+	x.ok("netdata register")
+	w.Run(10 * time.Second)
+	const fixed = "fd00:7d03:7d03:7d03:4:3:2:1"
+	if got := x.do("ipaddr", 0); !slices.Contains(got, fixed) {
+		t.Errorf("%q", got)
+	}
+	want := regexp.MustCompile(`^` + fixed + ` [0-9a-f]{16} 0x` + x.ok("rloc16") + ` \d$`)
+	if s := x.ok("bbr mgmt dua"); !want.MatchString(s) {
+		t.Errorf("%q", s)
+	}
+	x.ok("dua iid clear")
+	if got := x.do("dua iid", 0); !slices.Equal(got, []string{"Done"}) {
+		t.Errorf("%q", got)
+	}
+	w.Run(10 * time.Second)
+	if s := x.ok("bbr mgmt dua"); strings.Contains(s, fixed) {
+		t.Errorf("%q", s)
 	}
 }

@@ -26,6 +26,7 @@ func commands() []command {
 		{"deviceprops", deviceProperties},
 		{"discover", discover},
 		{"domainname", show(func(*CLI) string { return defaultDomain })},
+		{"dua", dua},
 		{"eidcache", eidCache},
 		{"eui64", show(func(c *CLI) string { return c.node.EUI64().String() })},
 		{"extaddr", setting(extAddr, setExtAddr)},

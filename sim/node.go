@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	"gatewayd/alarm"
@@ -45,7 +46,8 @@ type Config struct {
 	CommissionerChanged func(joining.CommissionerState, error)
 	MaxChildren         int
 	KeepServed          time.Duration // thread.Config's
-	Power               int8          // of its radio, dBm
+	ToBackbone          func(to netip.Addr, datagram []byte)
+	Power               int8 // of its radio, dBm
 	// Drift is by how many ppm its radio's crystal is fast. A node has its own
 	// time from that too, unless there is a Spinel link between them. Accuracy
 	// is what it says of itself, ppm.
@@ -210,7 +212,7 @@ func (n *Node) Restart() {
 	n.alive = true
 	now := n.now()
 	cfg := thread.Config{Rand: n.source(nodeStream), Store: &n.Store, Host: n.cfg.Host, Log: n.cfg.Log, MaxChildren: n.cfg.MaxChildren,
-		KeepServed:    n.cfg.KeepServed,
+		KeepServed: n.cfg.KeepServed, ToBackbone: n.cfg.ToBackbone,
 		JoinerChanged: n.cfg.JoinerChanged, CommissionerChanged: n.cfg.CommissionerChanged}
 	switch n.cfg.Kind {
 	case MTD:

@@ -2,12 +2,14 @@ package thread
 
 import (
 	"net/netip"
+	"time"
 
 	"gatewayd/thread/backbone"
 	"gatewayd/thread/joining"
 	"gatewayd/thread/mle"
 	"gatewayd/thread/neighbor"
 	"gatewayd/thread/netdata"
+	"gatewayd/thread/tmf"
 )
 
 // firstParentThatRegisters is the version of parents that register their
@@ -36,24 +38,50 @@ func (n *Node) buildBackbone() {
 			if n.cfg.Listening != nil {
 				n.cfg.Listening(g, on)
 			}
-		}})
+		},
+		Proxying:     n.cfg.Proxying,
+		MeshLocal:    n.MeshLocalPrefix,
+		NetworkName:  n.networkName,
+		Locator:      func(rloc16 uint16) netip.Addr { return n.mle.Locator(rloc16) },
+		SourceRLOC16: n.sourceRLOC16,
+		ToBackbone:   n.cfg.ToBackbone,
+		AddressNotify: func(target netip.Addr, mleid [8]byte, last time.Duration, for16 uint16) {
+			n.addr.Notify(n.mle.Locator(for16), target, mleid, &last)
+		},
+		AddressError: func(target netip.Addr, mleid [8]byte, to netip.Addr) { n.addr.Refute(target, mleid, to) }})
+	server := func(b netdata.BackboneRouter) netip.Addr {
+		if s := data().FindService(netdata.ThreadEnterprise, netdata.BackboneRouterService()); s != nil && !n.mle.Mode().FullThread() {
+			return n.mle.Locator(netdata.ServiceALOC(s.ID))
+		}
+		return n.mle.Locator(b.RLOC16)
+	}
+	registers := func() bool {
+		return n.mle.Mode().FullThread() || n.table.Parent.Version < firstParentThatRegisters
+	}
 	n.listening = backbone.NewClient(backbone.ClientConfig{Clock: &n.clock, Rand: n.rand, TMF: n.tmf,
-		Registers: func() bool {
-			return n.mle.Mode().FullThread() || n.table.Parent.Version < firstParentThatRegisters
-		},
-		Groups:  n.wideGroups,
-		Primary: n.backbone.Primary,
-		Server: func(b netdata.BackboneRouter) netip.Addr {
-			if s := data().FindService(netdata.ThreadEnterprise, netdata.BackboneRouterService()); s != nil && !n.mle.Mode().FullThread() {
-				return n.mle.Locator(netdata.ServiceALOC(s.ID))
-			}
-			return n.mle.Locator(b.RLOC16)
-		},
-		RLOC: n.RLOC,
+		Registers: registers,
+		Groups:    n.wideGroups,
+		Primary:   n.backbone.Primary,
+		Server:    server,
+		RLOC:      n.RLOC,
 		Session: func() (uint16, bool) {
 			c := n.commissioning.commissioner
 			return c.SessionID(), c.State() == joining.Active
 		}})
+	n.registrar = backbone.NewRegistrar(backbone.RegistrarConfig{Clock: &n.clock, Rand: n.rand, TMF: n.tmf,
+		Registers: registers, Becoming: func() bool { return n.mle.Becoming() }, Holders: n.duaHolders,
+		Primary: n.backbone.Primary, Server: server, RLOC: n.RLOC,
+		Registered: func() { n.dua.timer.Start(duaPreferred) },
+		Refused:    n.refusedDUA})
+	n.dua.init(n)
+	n.tmf.Handle(tmf.DUANotify, n.duaNotified)
+}
+
+func (n *Node) networkName() string {
+	if d := n.datasets.Active(); d != nil {
+		return d.NetworkName
+	}
+	return ""
 }
 
 // Backbone is the node's Backbone Router, disabled until it is enabled.

@@ -27,6 +27,9 @@ func (n *Node) mleEvents() mle.Events {
 			if to < mle.Child {
 				n.slaac.clear()
 			}
+			if to == mle.Router {
+				n.registrar.BecameRouter()
+			}
 			n.datasets.RoleChanged()
 			n.commissioning.survey.roleChanged(n)
 			n.commissioning.commissioner.Update()
@@ -51,6 +54,7 @@ func (n *Node) mleEvents() mle.Events {
 				n.addr.Arrived(a) // it is here now, wherever it was
 			}
 			n.listening.ChildChanged()
+			n.registrar.Changed(childIID(c))
 			n.changed()
 		},
 		ParentChanged:  n.changed,
@@ -66,11 +70,15 @@ func (n *Node) netDataChanged() {
 	n.largestData = max(n.largestData, n.mle.NetData().Len())
 	if n.mle.Attached() {
 		n.slaac.update(n.mle.NetData())
+		n.dua.update(n.mle.NetData())
 		n.server.timer.StartEarlier(0)
+	} else {
+		n.dua.remove()
 	}
 	n.publish.Update()
 	n.backbone.Update()
 	n.listening.Update()
+	n.registrar.Update()
 	n.followAnycast()
 	n.agent.Update()
 	n.dhcp.Update()

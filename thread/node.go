@@ -72,6 +72,13 @@ type Config struct {
 	// Listening is told when the node is the primary Backbone Router and a group
 	// gets its first listener in the mesh, or has no more. It may be nil.
 	Listening func(group netip.Addr, on bool)
+	// Proxying is told when the node is the primary Backbone Router and an
+	// address of the Thread domain is registered with it or renewed, or is its to
+	// answer for no more. It may be nil.
+	Proxying func(addr netip.Addr, on bool)
+	// ToBackbone sends a datagram of TMF on the backbone link: see
+	// backbone.RouterConfig. Nil: there is none.
+	ToBackbone func(to netip.Addr, datagram []byte)
 	// Mode of the device; the zero value is a full Thread device that always
 	// listens and takes the full network data.
 	Mode *neighbor.Mode
@@ -116,6 +123,8 @@ type Node struct {
 	diag          *diag.Agent
 	backbone      *backbone.Router
 	listening     *backbone.Client
+	registrar     *backbone.Registrar
+	dua           domainUnicast
 
 	up bool // the interface
 }
@@ -149,7 +158,8 @@ func New(cfg Config, now time.Time) *Node {
 		Routable:           n.routable,
 		Resolved:           n.mesh.Resolved,
 		RemoveChildAddress: n.removeChildAddress,
-		Duplicate:          n.duplicateAddress})
+		Duplicate:          n.duplicateAddress,
+		Extend:             func(target netip.Addr, from uint16) { n.backbone.Extend(target, from) }})
 	n.buildDatasets()
 	mode := neighbor.ModeRxOnWhenIdle | neighbor.ModeFullThread | neighbor.ModeFullNetworkData
 	if cfg.Mode != nil {

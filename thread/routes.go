@@ -137,7 +137,8 @@ func (r routes) Unroutable(dst uint16) { r.n.mle.RouteFailed(dst) }
 func (r routes) Reachable(rloc16 uint16, dst netip.Addr) bool {
 	n := r.n
 	if rloc16 == n.mle.RLOC16() {
-		return n.ip.Has(dst) || n.mle.Router() && n.isNeighbor(dst) || !n.meshLocal(dst) && !n.mle.NetData().IsOnMesh(dst)
+		return n.ip.Has(dst) || n.mle.Router() && n.isNeighbor(dst) || !n.meshLocal(dst) && !n.mle.NetData().IsOnMesh(dst) ||
+			n.backbone.Abroad(dst)
 	}
 	return n.routable(rloc16)
 }
@@ -206,7 +207,7 @@ func (n *Node) here(rloc16 uint16) bool {
 func (n *Node) reaches(src, dst netip.Addr) bool {
 	data := n.mle.NetData()
 	if data.IsOnMesh(dst) {
-		return true
+		return !n.backbone.Abroad(dst)
 	}
 	rloc16, ok := data.Route(src, dst, n.pathCost)
 	return ok && rloc16 != n.mle.RLOC16()
@@ -215,8 +216,11 @@ func (n *Node) reaches(src, dst netip.Addr) bool {
 // exits reports whether this node is the way out of the mesh to an address.
 func (n *Node) exits(src, dst netip.Addr) bool {
 	data := n.mle.NetData()
-	if !n.mle.Attached() || data.IsOnMesh(dst) {
+	if !n.mle.Attached() {
 		return false
+	}
+	if data.IsOnMesh(dst) {
+		return n.backbone.Abroad(dst)
 	}
 	rloc16, ok := data.Route(src, dst, n.pathCost)
 	return ok && rloc16 == n.mle.RLOC16()
@@ -262,6 +266,10 @@ func (n *Node) removeChildAddress(c *neighbor.Child, a netip.Addr) {
 
 // duplicateAddress gives up an address that another device has.
 func (n *Node) duplicateAddress(a netip.Addr) {
+	if a == n.dua.addr {
+		n.dua.duplicate()
+		return
+	}
 	for _, x := range n.ip.Addresses() {
 		if x.Addr == a && x.Origin != ip.OriginThread {
 			n.log(Event{ID: "ADDR-DUPLICATE", Text: "another device has this address: removed", Attrs: []mle.Attr{{Key: "address", Value: a}}})

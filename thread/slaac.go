@@ -140,17 +140,24 @@ func (s *slaac) clear() {
 
 // address is the node's address in a prefix: the same each time.
 func (s *slaac) address(p netip.Prefix) netip.Addr {
-	secret := s.secret()
+	a, _ := stableAddress(s.secret(), p, 0)
+	return a
+}
+
+// stableAddress makes an address of a prefix (RFC 7217 Section 5): another one
+// with each count of duplicates. Counts of identifiers that cannot be used are
+// passed over.
+func stableAddress(secret [32]byte, p netip.Prefix, count uint8) (netip.Addr, uint8) {
 	b := p.Masked().Addr().As16()
-	for dad := byte(0); ; dad++ {
+	for ; ; count++ {
 		h := sha256.New()
 		h.Write(b[:8])
 		h.Write([]byte("wpan"))
-		h.Write([]byte{dad})
+		h.Write([]byte{count})
 		h.Write(secret[:])
 		copy(b[8:], h.Sum(nil)[:8])
 		if !reservedIID(b[8:]) {
-			return netip.AddrFrom16(b)
+			return netip.AddrFrom16(b), count
 		}
 	}
 }

@@ -22,6 +22,7 @@ const (
 	storeKeys     = "keys"
 	storeNetwork  = "network"
 	storeServices = "services"
+	storeDUA      = "dua"
 )
 
 // load decodes a stored value into v; false if there is none, or none that can
@@ -196,7 +197,7 @@ func (n *Node) restore() {
 // interface down and another identity.
 func (n *Node) FactoryReset() {
 	n.InterfaceDown()
-	for _, name := range []string{storeIdentity, storeDatasets, storeKeys, storeNetwork, storeServices} {
+	for _, name := range []string{storeIdentity, storeDatasets, storeKeys, storeNetwork, storeServices, storeDUA} {
 		if err := n.cfg.Store.Delete(name); err != nil {
 			n.log(Event{ID: "STORE-WRITE", Text: "state could not be deleted", Err: fmt.Errorf("%s: %w", name, err)})
 		}

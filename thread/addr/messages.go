@@ -24,7 +24,7 @@ func (r *Resolver) queried(q *tmf.Request) {
 		return
 	}
 	if r.cfg.IP.Has(target) {
-		r.notify(q.From.Remote.Addr(), target, iid(r.cfg.MLEID()), nil)
+		r.Notify(q.From.Remote.Addr(), target, iid(r.cfg.MLEID()), nil)
 		return
 	}
 	if !r.cfg.Router() {
@@ -35,14 +35,15 @@ func (r *Resolver) queried(q *tmf.Request) {
 			continue
 		}
 		last := r.cfg.Clock.Now().Sub(c.LastHeard)
-		r.notify(q.From.Remote.Addr(), target, iid(c.Addresses[0]), &last)
+		r.Notify(q.From.Remote.Addr(), target, iid(c.Addresses[0]), &last)
 		return
 	}
+	r.extend(target, q.From.Remote.Addr())
 }
 
-// notify tells who asked where target is. The transaction time is told only
-// for a child.
-func (r *Resolver) notify(to, target netip.Addr, mleid [8]byte, last *time.Duration) {
+// Notify tells who asked that target is here: the address of this node, of a
+// child, or one beyond the mesh. The transaction time is told but for its own.
+func (r *Resolver) Notify(to, target netip.Addr, mleid [8]byte, last *time.Duration) {
 	rloc := r.cfg.RLOC()
 	b := rloc.As16()
 	t := tmf.TLVs(nil).AppendAddr(tmf.Target, target).Append(tmf.MLEID, mleid[:]...).
@@ -94,6 +95,16 @@ func (r *Resolver) notified(q *tmf.Request) {
 func (r *Resolver) sendError(target netip.Addr, id [8]byte, to netip.Addr, group bool) {
 	t := tmf.TLVs(nil).AppendAddr(tmf.Target, target).Append(tmf.MLEID, id[:]...)
 	r.cfg.TMF.Send(tmf.AddressError, to, t, tmf.Options{NonConfirmable: group, Source: r.cfg.RLOC()}, nil)
+}
+
+// Refute tells a node, or with no address all of them, that target is the
+// address of the device with a mesh-local identifier, here and elsewhere.
+func (r *Resolver) Refute(target netip.Addr, id [8]byte, to netip.Addr) {
+	group := !to.IsValid()
+	if group {
+		to = ipv6.AllRoutersRealm
+	}
+	r.sendError(target, id, to, group)
 }
 
 // refuted takes an Address Error: two devices have the same address. The one

@@ -61,6 +61,9 @@ type Config struct {
 	RemoveChildAddress func(c *neighbor.Child, a netip.Addr)
 	// Duplicate is called when another device has an address of ours.
 	Duplicate func(a netip.Addr)
+	// Extend is called with a query that this node sends or cannot answer, and
+	// the locator of who asks: the address may be beyond the mesh. It may be nil.
+	Extend func(target netip.Addr, from uint16)
 }
 
 // Resolver is the machine.
@@ -134,6 +137,13 @@ func (r *Resolver) ask(e *Entry) {
 	r.timer.StartEarlier(r.cfg.Limits.QueryTimeout)
 	r.cfg.TMF.Send(tmf.AddressQuery, ipv6.AllRoutersRealm, tmf.TLVs(nil).AppendAddr(tmf.Target, e.Target),
 		tmf.Options{NonConfirmable: true, Source: r.cfg.RLOC()}, nil)
+	r.extend(e.Target, r.cfg.RLOC())
+}
+
+func (r *Resolver) extend(target, from netip.Addr) {
+	if b := from.As16(); r.cfg.Extend != nil {
+		r.cfg.Extend(target, uint16(b[14])<<8|uint16(b[15]))
+	}
 }
 
 // Restart asks anew for all that is looked for, as when the node has another

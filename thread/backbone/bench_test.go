@@ -1,6 +1,7 @@
 package backbone
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -42,6 +43,16 @@ type node struct {
 	states   []State
 	heard    []string
 	deaf     bool
+
+	registrar *Registrar
+	holders   []Holder
+	known     int      // times that its own address was registered
+	refused   []string // "address status"
+	mesh      netip.Prefix
+	shore     *shore   // the backbone link, if there is one
+	proxied   []string // "+address" and "-address"
+	notified  []string // of addresses beyond the backbone: "address last for"
+	errors    []string // "address to"
 }
 
 func newBench(t *testing.T, seed uint64) *bench {
@@ -86,7 +97,7 @@ func (b *bench) data() *netdata.Data {
 
 // add adds a node; the first one leads.
 func (b *bench) add(rloc16 uint16) *node {
-	n := &node{bench: b, rloc16: rloc16}
+	n := &node{bench: b, rloc16: rloc16, mesh: meshLocal}
 	if len(b.nodes) == 0 {
 		b.leader = rloc16
 	}
@@ -102,8 +113,32 @@ func (b *bench) add(rloc16 uint16) *node {
 		Session: func() (uint16, bool) { return n.session, n.session != 0 },
 		Changed: func(s State) { n.states = append(n.states, s) },
 		Listening: func(g netip.Addr, on bool) {
-			n.heard = append(n.heard, map[bool]string{true: "+", false: "-"}[on]+g.String())
+			n.heard = append(n.heard, sign(on)+g.String())
+		},
+		Proxying:    func(a netip.Addr, on bool) { n.proxied = append(n.proxied, sign(on)+a.String()) },
+		MeshLocal:   func() netip.Prefix { return n.mesh },
+		NetworkName: func() string { return "bench" }, Locator: locator,
+		SourceRLOC16: func(a netip.Addr) (uint16, bool) {
+			x := a.As16()
+			r := uint16(x[14])<<8 | uint16(x[15])
+			return r, locator(r) == a
+		},
+		ToBackbone: func(to netip.Addr, datagram []byte) {
+			if n.shore != nil {
+				n.shore.carry(n, to, datagram)
+			}
+		},
+		AddressNotify: func(a netip.Addr, id [8]byte, last time.Duration, for16 uint16) {
+			n.notified = append(n.notified, fmt.Sprintf("%v %x %v %04x", a, id, last, for16))
+		},
+		AddressError: func(a netip.Addr, id [8]byte, to netip.Addr) {
+			n.errors = append(n.errors, fmt.Sprintf("%v %x %v", a, id, to))
 		}})
+	n.registrar = NewRegistrar(RegistrarConfig{Clock: &b.clock, Rand: b.rand, TMF: agent, Registers: func() bool { return !n.minimal },
+		Becoming: func() bool { return n.becoming }, Holders: func() []Holder { return n.holders }, Primary: n.Router.Primary,
+		Server: func(x netdata.BackboneRouter) netip.Addr { return locator(x.RLOC16) },
+		RLOC:   func() netip.Addr { return locator(n.rloc16) }, Registered: func() { n.known++ },
+		Refused: func(h Holder, s DUAStatus) { n.refused = append(n.refused, fmt.Sprintf("%v %v", h.DUA, s)) }})
 	n.client = NewClient(ClientConfig{Clock: &b.clock, Rand: b.rand, TMF: agent, Registers: func() bool { return !n.minimal },
 		Groups: func() []netip.Addr { return n.groups }, Primary: n.Router.Primary,
 		Server:  func(x netdata.BackboneRouter) netip.Addr { return locator(x.RLOC16) },
@@ -118,9 +153,12 @@ func (b *bench) changed() {
 		for _, n := range b.nodes {
 			n.Router.Update()
 			n.client.Update()
+			n.registrar.Update()
 		}
 	})
 }
+
+func sign(on bool) string { return map[bool]string{true: "+", false: "-"}[on] }
 
 func (b *bench) run(d time.Duration) {
 	for end := b.clock.Now().Add(d); b.clock.Now().Before(end); {

@@ -16,6 +16,8 @@ const MaxListeners = 75
 type Listener struct {
 	Group   netip.Addr
 	Expires time.Time
+
+	hearsay bool // the primary said so, no device
 }
 
 // Listeners are the groups with listeners, in the order in which they came. The
@@ -38,7 +40,7 @@ func (r *Router) add(g netip.Addr, lasts time.Duration) Status {
 	case i >= 0:
 		r.listeners = slices.Clone(r.listeners)
 		r.listeners[i] = l
-	case len(r.listeners) >= MaxListeners:
+	case !r.room():
 		return NoResources
 	default:
 		r.listeners = append(slices.Clip(r.listeners), l)
@@ -46,6 +48,30 @@ func (r *Router) add(g netip.Addr, lasts time.Duration) Status {
 	}
 	r.arm()
 	return Success
+}
+
+// room makes room for one more group, at the cost of one that is known from
+// hearsay only.
+func (r *Router) room() bool {
+	if len(r.listeners) < MaxListeners {
+		return true
+	}
+	i := slices.IndexFunc(r.listeners, func(l Listener) bool { return l.hearsay })
+	if i >= 0 {
+		r.remove(r.listeners[i].Group)
+	}
+	return i >= 0
+}
+
+// hear takes a group that the primary Backbone Router has, to know it when this
+// one becomes the primary.
+func (r *Router) hear(g netip.Addr, lasts time.Duration) {
+	if i := r.find(g); i >= 0 && !r.listeners[i].hearsay || i < 0 && len(r.listeners) >= MaxListeners {
+		return
+	}
+	if r.add(g, lasts) == Success {
+		r.listeners[r.find(g)].hearsay = true
+	}
 }
 
 // remove ends a registration.
@@ -127,17 +153,19 @@ func (r *Router) register(m Registration, bad error) (a Answer) {
 	if bad != nil {
 		return Answer{Status: GeneralFailure}
 	}
+	var done []netip.Addr
 	for _, g := range m.Groups {
 		if lasts == 0 {
 			r.remove(g)
-			continue
-		}
-		if s := r.add(g, lasts); s != Success {
+		} else if s := r.add(g, lasts); s != Success {
 			a.Failed = append(a.Failed, g)
 			if a.Status == Success {
 				a.Status = s // of the first
 			}
+			continue
 		}
+		done = append(done, g)
 	}
+	r.report(done, lasts)
 	return a
 }

@@ -67,7 +67,7 @@ func (s Settings) data() []byte {
 		MLRTimeout: uint32(s.Timeout / time.Second)}.ServerData()
 }
 
-// RouterConfig is what a Router needs. Changed and Listening may be nil.
+// RouterConfig is what a Router needs. Changed, Listening and Proxying may be nil.
 type RouterConfig struct {
 	Clock *alarm.Clock
 	Rand  *rand.Rand
@@ -91,6 +91,25 @@ type RouterConfig struct {
 	Changed func(State)
 	// Listening is told when a group gets its first listener, or has no more.
 	Listening func(group netip.Addr, on bool)
+	// Proxying is told when the backbone is to hear that a domain unicast address
+	// is reached here, or is not any more.
+	Proxying func(dua netip.Addr, on bool)
+
+	// MeshLocal is the network's prefix, NetworkName its name.
+	MeshLocal   func() netip.Prefix
+	NetworkName func() string
+	// Locator is the address of an RLOC16, SourceRLOC16 the other way round.
+	Locator      func(rloc16 uint16) netip.Addr
+	SourceRLOC16 func(netip.Addr) (uint16, bool)
+	// ToBackbone sends a datagram from TMF's port to TMF's port on the backbone
+	// link: to a link-local address whose zone is the link, or to a group on all
+	// links. Nil: there is no backbone link.
+	ToBackbone func(to netip.Addr, datagram []byte)
+	// AddressNotify answers the Address Query of a device for an address that is
+	// beyond the backbone. AddressError tells a device, or with no address all,
+	// that an address is that of the device with mleid.
+	AddressNotify func(target netip.Addr, mleid [8]byte, last time.Duration, for16 uint16)
+	AddressError  func(target netip.Addr, mleid [8]byte, to netip.Addr)
 }
 
 // Router is a Backbone Router. Update must be called when the role or the
@@ -105,6 +124,12 @@ type Router struct {
 	listeners []Listener
 	expiry    *alarm.Timer
 
+	backbone backboneEnd
+	domain   netip.Prefix // that the proxies are of
+	proxies  []Proxy
+	dad      *alarm.Timer
+	abroad   map[netip.Addr]time.Time // addresses in other meshes, and until when that is believed
+
 	// Jitter is the most that a node other than the leader waits, beside a
 	// second, before it makes itself the primary of a network that has none.
 	Jitter time.Duration
@@ -116,7 +141,10 @@ func NewRouter(cfg RouterConfig) *Router {
 		settings: Settings{Sequence: uint8(cfg.Rand.IntN(127)), Delay: defaultDelay, Timeout: defaultTimeout}}
 	r.timer = cfg.Clock.NewTimer(r.due)
 	r.expiry = cfg.Clock.NewTimer(r.expire)
+	r.dad = cfg.Clock.NewTimer(r.lookForDuplicates)
+	r.backbone.init(r)
 	cfg.TMF.Handle(tmf.MulticastListener, r.received)
+	cfg.TMF.Handle(tmf.DUARegister, r.duaReceived)
 	return r
 }
 
@@ -139,6 +167,7 @@ func (r *Router) SetEnabled(on bool) {
 	switch {
 	case on == (r.state != Disabled):
 	case on:
+		r.backbone.open()
 		r.setState(Secondary)
 		r.serve()
 		r.Update()
@@ -147,6 +176,8 @@ func (r *Router) SetEnabled(on bool) {
 		r.withdraw()
 		r.setState(Disabled)
 		r.clear()
+		r.followDomain()
+		r.backbone.close()
 	}
 }
 
@@ -200,6 +231,11 @@ func (r *Router) withdraw() {
 
 // Update follows the network data.
 func (r *Router) Update() {
+	r.followPrimary()
+	r.followDomain()
+}
+
+func (r *Router) followPrimary() {
 	if r.state == Disabled || !r.cfg.Attached() {
 		return
 	}

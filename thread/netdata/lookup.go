@@ -80,6 +80,17 @@ func (p *Prefix) has(f PrefixFlags) bool {
 	return false
 }
 
+// DomainPrefix returns the Thread domain's prefix: the first that a border
+// router calls so (Thread 1.4 Section 5.22). It is a /64.
+func (d *Data) DomainPrefix() (netip.Prefix, bool) {
+	for i := range d.Prefixes {
+		if p := &d.Prefixes[i]; p.Prefix.Bits() == 64 && p.has(FlagDomain) {
+			return p.Prefix, true
+		}
+	}
+	return netip.Prefix{}, false
+}
+
 // A SLAACPrefix is a prefix in which nodes give themselves addresses.
 type SLAACPrefix struct {
 	Prefix    netip.Prefix

@@ -47,6 +47,11 @@ const (
 	DiagnosticGetAnswer = "d/da"
 	DiagnosticReset     = "d/dr"
 	MulticastListener   = "n/mr"
+	DUARegister         = "n/dr"
+	DUANotify           = "n/dn"
+	BackboneQuery       = "b/bq"
+	BackboneAnswer      = "b/ba"
+	BackboneListeners   = "b/bmr"
 )
 
 // DSCP values by which TMF messages tell their priority.
