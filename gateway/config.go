@@ -12,8 +12,6 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
-
-	"gatewayd/host/firewall"
 )
 
 // DefaultConfigFile is read when no other is named, if it exists.
@@ -29,32 +27,43 @@ type Config struct {
 	LogLevel string `toml:"log-level"` // debug, info, warn or error
 	Mode     string `toml:"mode"`      // ModeThread or ModeLowpan
 	Inbound  string `toml:"inbound"`   // who may talk to devices unasked: local, all or none
-	NAT64    string `toml:"nat64"`     // on or off
-	PD       string `toml:"pd"`        // ask for a delegated prefix: on or off
-	Backbone string `toml:"backbone"`  // be a Backbone Router: on or off
+	Egress   string `toml:"egress"`    // what devices may send out unasked: accept or drop
+	// NoFirewall is what becomes of traffic between the mesh and elsewhere if
+	// the kernel cannot filter it: open or closed.
+	NoFirewall string `toml:"no-firewall"`
+	NAT64      string `toml:"nat64"`    // on or off
+	PD         string `toml:"pd"`       // ask for a delegated prefix: on or off
+	Backbone   string `toml:"backbone"` // be a Backbone Router: on or off
 
 	Lowpan LowpanConfig `toml:"lowpan"` // of ModeLowpan
+
+	// InboundRules come before Inbound, EgressRules before Egress.
+	InboundRules []PolicyRule `toml:"inbound-rule"`
+	EgressRules  []PolicyRule `toml:"egress-rule"`
 }
 
 // Defaults is the configuration with nothing said.
 func Defaults() Config {
 	return Config{
-		TUN:      "wpan0",
-		DataDir:  "/var/lib/gatewayd",
-		Socket:   "/run/gatewayd.sock",
-		LogLevel: "info",
-		Mode:     ModeThread,
-		Inbound:  "local",
-		NAT64:    "on",
-		PD:       "on",
-		Backbone: "on",
-		Lowpan:   defaultLowpan(),
+		TUN:        "wpan0",
+		DataDir:    "/var/lib/gatewayd",
+		Socket:     "/run/gatewayd.sock",
+		LogLevel:   "info",
+		Mode:       ModeThread,
+		Inbound:    "local",
+		Egress:     "accept",
+		NoFirewall: failOpen,
+		NAT64:      "on",
+		PD:         "on",
+		Backbone:   "on",
+		Lowpan:     defaultLowpan(),
 	}
 }
 
 // LoadConfig reads a configuration file over the defaults. The error names
-// every unknown key and every value of the wrong type, by file, line and
-// column, but Validate judges the values: flags may yet override them.
+// every unknown key, every value of the wrong type and every rule that makes no
+// sense, by file, line and column, but Validate judges the other values: flags
+// may yet override them.
 func LoadConfig(file string) (Config, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -73,6 +82,9 @@ func ParseConfig(file string, b []byte) (Config, error) {
 	var at *toml.DecodeError
 	switch {
 	case err == nil:
+		if errs := c.checkRules(ruleLines(file, b)); errs != nil {
+			return Config{}, errors.Join(errs...)
+		}
 		return c, nil
 	case errors.As(err, &unknown):
 		var errs []error
@@ -119,6 +131,7 @@ func (c *Config) Validate() error {
 	if slices.Contains(c.infraNames(), c.TUN) {
 		errs = append(errs, fmt.Errorf("gateway: infra: %s is the mesh's own interface (tun)", c.TUN))
 	}
+	errs = append(errs, c.checkRules(func(string, int) string { return "" })...)
 	if c.Mode == ModeLowpan {
 		errs = append(errs, c.Lowpan.check()...)
 	}
@@ -132,12 +145,6 @@ func (c *Config) translates() bool { return c.NAT64 == "on" && c.Mode == ModeThr
 // own: not if the configuration has one.
 func (c *Config) asksPrefix() bool {
 	return c.Infra != "" && c.PD == "on" && (c.Mode == ModeThread || c.Lowpan.Prefix == "")
-}
-
-// inbound is the policy of a valid configuration.
-func (c *Config) inbound() firewall.Inbound {
-	i, _ := firewall.ParseInbound(c.Inbound) // Validate has seen it
-	return i
 }
 
 // Level returns the log level of a valid configuration.

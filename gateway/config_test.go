@@ -24,18 +24,20 @@ log-level = "debug"
 func TestParseConfig(t *testing.T) {
 	c, err := ParseConfig("c.toml", []byte(complete))
 	want := Config{
-		Radio:    "spinel+hdlc+uart:///dev/ttyACM0?uart-baudrate=460800",
-		TUN:      "mesh0",
-		DataDir:  "/srv/gatewayd",
-		Socket:   "/run/mesh0.sock",
-		Infra:    "eth0",
-		LogLevel: "debug",
-		Mode:     ModeThread,
-		Inbound:  "local",
-		NAT64:    "on",
-		PD:       "on",
-		Backbone: "on",
-		Lowpan:   defaultLowpan(),
+		Radio:      "spinel+hdlc+uart:///dev/ttyACM0?uart-baudrate=460800",
+		TUN:        "mesh0",
+		DataDir:    "/srv/gatewayd",
+		Socket:     "/run/mesh0.sock",
+		Infra:      "eth0",
+		LogLevel:   "debug",
+		Mode:       ModeThread,
+		Inbound:    "local",
+		Egress:     "accept",
+		NoFirewall: "open",
+		NAT64:      "on",
+		PD:         "on",
+		Backbone:   "on",
+		Lowpan:     defaultLowpan(),
 	}
 	if err != nil || !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v, %v, want %+v", c, err, want)
@@ -58,7 +60,7 @@ func TestParseConfig(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	c, err := ParseConfig("empty.toml", nil)
-	want := Config{TUN: "wpan0", DataDir: "/var/lib/gatewayd", Socket: "/run/gatewayd.sock", LogLevel: "info", Mode: ModeThread, Inbound: "local", NAT64: "on", PD: "on", Backbone: "on", Lowpan: defaultLowpan()}
+	want := Config{TUN: "wpan0", DataDir: "/var/lib/gatewayd", Socket: "/run/gatewayd.sock", LogLevel: "info", Mode: ModeThread, Inbound: "local", Egress: "accept", NoFirewall: "open", NAT64: "on", PD: "on", Backbone: "on", Lowpan: defaultLowpan()}
 	if err != nil || !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -81,7 +83,7 @@ func TestBadFiles(t *testing.T) {
 		{"misspelt key", "radio = 'x:'\ntnu = 'wpan0'", `c.toml:2:1: no such key "tnu", did you mean "tun"?`},
 		{"underscore", "data_dir = '/x'", `c.toml:1:1: no such key "data_dir", did you mean "data-dir"?`},
 		{"no hyphen", "\n\n  loglevel = 'info'", `c.toml:3:3: no such key "loglevel", did you mean "log-level"?`},
-		{"nothing like it", "colour = 'green'", `c.toml:1:1: no such key "colour", there are radio, tun, data-dir, socket, infra, log-level, mode, inbound, nat64, pd`},
+		{"nothing like it", "colour = 'green'", `c.toml:1:1: no such key "colour", there are radio, tun, data-dir, socket, infra, log-level, mode, inbound, egress, no-firewall, nat64, pd`},
 		{"two of them", "soket = 'a'\nradio = 'x:'\ninfar = 'b'",
 			`c.toml:1:1: no such key "soket", did you mean "socket"?` + "\n" +
 				`c.toml:3:1: no such key "infar", did you mean "infra"?`},
@@ -167,6 +169,9 @@ func TestValidate(t *testing.T) {
 		{"infra", "", ""},
 		{"infra", "eth 0", "gateway: infra: host: "},
 		{"infra", "wpan0", "gateway: infra: wpan0 is the mesh's own interface (tun)"},
+		{"egress", "reject", `gateway: egress: firewall: verdict "reject": want accept or drop`},
+		{"no-firewall", "off", `gateway: no-firewall: "off" is neither open nor closed`},
+		{"no-firewall", "closed", ""},
 		{"log-level", "loud", `gateway: log-level: "loud" is none of debug, info, warn, error`},
 		{"log-level", "", "is none of"},
 		{"log-level", "info+2", "is none of"},
@@ -183,8 +188,8 @@ func TestValidate(t *testing.T) {
 	}
 
 	c := Config{}
-	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 8 {
-		t.Errorf("nine things are wrong with nothing: %v", err)
+	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 10 {
+		t.Errorf("eleven things are wrong with nothing: %v", err)
 	}
 }
 
@@ -202,7 +207,7 @@ func set(t *testing.T, c *Config, name, value string) {
 // Every field has its key, under the name it has in the file.
 func TestKeysMatchFields(t *testing.T) {
 	typ := reflect.TypeFor[Config]()
-	if typ.NumField() != len(Keys)+1 { // and the table [lowpan]
+	if typ.NumField() != len(Keys)+3 { // and the table [lowpan], and two of rules
 		t.Errorf("%d fields, %d keys", typ.NumField(), len(Keys))
 	}
 	for i := range len(Keys) {

@@ -61,6 +61,7 @@ type Gateway struct {
 	cli    *otcli.CLI
 
 	infra      *infrastructure // nil without infrastructure links
+	filter     *filter         // likewise, and without an interface on the host
 	services   *services       // likewise, and in other modes than Thread's
 	nat64      *translation    // nil if the mesh is to have no IPv4, too
 	delegation *delegation     // nil if no prefix is to be asked for, too
@@ -328,7 +329,9 @@ func (g *Gateway) loop(ctx context.Context) {
 			g.portEvent(e)
 		case p := <-g.packets:
 			g.stack.Advance(time.Now())
-			_ = g.stack.FromHost(p) // counted there
+			if g.filter == nil || g.filter.in(p) {
+				_ = g.stack.FromHost(p) // counted there
+			}
 		case p := <-g.ipv4:
 			g.stack.Advance(time.Now())
 			g.nat64.fromIPv4(p)

@@ -21,7 +21,7 @@ const (
 // configuration.
 func (c *Config) Examination() doctor.Options {
 	return doctor.Options{Mesh: c.TUN, Infra: c.infraNames(), Alone: c.Infra == "", DataDir: c.DataDir, Radio: c.Radio,
-		PD: c.asksPrefix()}
+		PD: c.asksPrefix(), Closed: c.NoFirewall == failClosed}
 }
 
 // health is what the examinations of the host have found.
@@ -34,12 +34,9 @@ type health struct {
 // watchHealth examines the host until ctx ends, and logs what comes and goes.
 func (g *Gateway) watchHealth(ctx context.Context) {
 	o := g.cfg.Examination()
-	g.deliver(func() {
-		o.Firewall = g.infra != nil && g.infra.table != nil
-		if g.nat64 != nil {
-			o.NAT64 = nat64Name
-		}
-	})
+	if g.nat64 != nil {
+		o.NAT64 = nat64Name
+	}
 	for wait := firstExam; ; wait = nextExam {
 		select {
 		case <-ctx.Done():
@@ -48,6 +45,11 @@ func (g *Gateway) watchHealth(ctx context.Context) {
 			return
 		case <-time.After(wait):
 		}
+		g.deliver(func() {
+			if f := g.filter; f != nil {
+				o.Firewall, o.Unfiltered = f.table != nil, f.why
+			}
+		})
 		now := doctor.Run(ctx, o)
 		if ctx.Err() != nil {
 			return

@@ -28,12 +28,10 @@ type infrastructure struct {
 	settings  *sysctl.Keeper
 	follower  *infra.Follower
 	manager   *border.Manager
-	table     *firewall.Table // nil: this kernel has no nftables
 	published border.Publication
 	links     []infra.Link
 	known     map[string]bool // links that the manager has
 	wanted    map[string][]border.HostPrefix
-	policy    firewall.Policy
 }
 
 // chooseInfra, as the setting infra, is the interface of the default route.
@@ -62,6 +60,8 @@ type routedMesh interface {
 	delegated([]border.Delegated)
 	// prefixes are those of the mesh's addresses, and those that never leave it.
 	prefixes() (own, private []netip.Prefix)
+	// devices tells the addresses of devices whose EUI-64 is known.
+	devices(each func(firewall.EUI64, netip.Addr))
 	// sourceFor is an address of the gateway's to answer a device from.
 	sourceFor(device netip.Addr) (netip.Addr, bool)
 }
@@ -91,15 +91,15 @@ func (g *Gateway) buildInfra(mesh routedMesh) error {
 		Clock: g.stack.Clock(), Rand: random, Store: nodeStore{g}, Send: i.follower.Send,
 		Publish: i.publish, Host: i.hostPrefixes, Log: i.event,
 	})
-	if g.tun != nil {
-		i.openFirewall()
-	}
 	g.drivers = append(g.drivers, func(ctx context.Context) {
 		if err := i.follower.Run(ctx); err != nil && ctx.Err() == nil {
 			g.log.Error("the infrastructure links are not followed any more", "id", "INFRA-FOLLOW", "err", err)
 		}
 	})
 	g.infra = i
+	if g.tun != nil {
+		g.buildFilter()
+	}
 	return nil
 }
 
@@ -110,17 +110,6 @@ func newRand() (*rand.Rand, error) {
 		return nil, fmt.Errorf("gateway: randomness: %w", err)
 	}
 	return rand.New(rand.NewChaCha8(seed)), nil
-}
-
-// openFirewall makes the table of the host's packet filter. Without it the
-// gateway goes on or not, as it is configured.
-func (i *infrastructure) openFirewall() {
-	t, err := firewall.Open(firewall.Options{})
-	if err != nil {
-		i.g.log.Error("there is no packet filter between the mesh and the host's networks", "id", "FIREWALL", "err", err)
-		return
-	}
-	i.table = t
 }
 
 // update tells the manager how the mesh is.
@@ -213,26 +202,9 @@ func (i *infrastructure) setAddresses(link string) {
 
 // filter lets the packet filter know the mesh's prefixes.
 func (i *infrastructure) filter() {
-	if i.table == nil {
-		return
+	if i.g.filter != nil {
+		i.g.filter.update()
 	}
-	p := firewall.Policy{Mesh: i.g.cfg.TUN, Inbound: i.g.cfg.inbound()}
-	if i.g.nat64 != nil {
-		p.NAT64 = i.g.nat64.masquerade()
-	}
-	p.Prefixes, p.Private = i.mesh.prefixes()
-	for _, l := range i.links {
-		p.Local = append(p.Local, l.Prefixes()...)
-	}
-	p.OtherRouters = len(i.manager.Status().Peers) > 0
-	if i.policy.Mesh != "" && p.Inbound == i.policy.Inbound && p.OtherRouters == i.policy.OtherRouters && fmt.Sprint(p.Prefixes, p.Private, p.Local) == fmt.Sprint(i.policy.Prefixes, i.policy.Private, i.policy.Local) {
-		return
-	}
-	if err := i.table.Apply(p); err != nil {
-		i.g.log.Error("the packet filter could not be changed, what it was is in force", "id", "FIREWALL", "err", err)
-		return
-	}
-	i.policy = p
 }
 
 // event logs a decision.
@@ -261,7 +233,7 @@ func (i *infrastructure) event(e border.Event) {
 // nobody outside can answer; false lets it pass.
 func (i *infrastructure) prohibited(packet []byte) bool {
 	h, _, err := ipv6.DecodeHeader(packet)
-	if err != nil || h.Dst.IsMulticast() || h.Src.IsLinkLocalUnicast() || !i.manager.Prohibited(h.Src, h.Dst) {
+	if err != nil || h.Dst.IsMulticast() || h.Src.IsLinkLocalUnicast() || i.g.own(h.Dst) || !i.manager.Prohibited(h.Src, h.Dst) {
 		return false
 	}
 	src, ok := i.mesh.sourceFor(h.Src)
@@ -277,11 +249,16 @@ func (i *infrastructure) prohibited(packet []byte) bool {
 // start begins the work.
 func (i *infrastructure) start() {
 	i.manager.SetNAT64(border.NAT64{Enabled: i.g.nat64 != nil})
-	i.manager.SetEnabled(true)
+	i.enable()
 	if d := i.g.delegation; d != nil {
 		d.resume()
 	}
 	i.update()
+}
+
+// enable has the mesh and the links routed, unless nothing could pass.
+func (i *infrastructure) enable() {
+	i.manager.SetEnabled(i.g.filter == nil || !i.g.filter.closed())
 }
 
 // lastWords is how often the links are told that the router goes (RFC 4861
@@ -302,10 +279,8 @@ func (i *infrastructure) stop() {
 
 // close puts the kernel back to what it was. The follower has ended.
 func (i *infrastructure) close() {
-	if i.table != nil {
-		if err := i.table.Close(); err != nil {
-			i.g.log.Warn("the packet filter's table is left", "id", "FIREWALL", "err", err)
-		}
+	if i.g.filter != nil {
+		i.g.filter.close()
 	}
 	if err := i.settings.Close(); err != nil {
 		i.g.log.Warn("a kernel setting is not what it was", "id", "SYSCTL", "err", err)

@@ -72,6 +72,24 @@ var Keys = []Key{{
 	field: func(c *Config) *string { return &c.Inbound },
 	check: checkInbound,
 }, {
+	Name:  "egress",
+	Usage: "what becomes of what devices send out unasked, where no rule says: accept or drop",
+	field: func(c *Config) *string { return &c.Egress },
+	check: func(v string) error {
+		_, err := firewall.ParseVerdict(v)
+		return err
+	},
+}, {
+	Name:  "no-firewall",
+	Usage: "traffic between the mesh and elsewhere, if the kernel cannot filter it: open or closed",
+	field: func(c *Config) *string { return &c.NoFirewall },
+	check: func(v string) error {
+		if v != failOpen && v != failClosed {
+			return fmt.Errorf("%q is neither %s nor %s", v, failOpen, failClosed)
+		}
+		return nil
+	},
+}, {
 	Name:  "nat64",
 	Usage: "let the mesh reach IPv4 hosts, if nobody else does: on or off",
 	field: func(c *Config) *string { return &c.NAT64 },

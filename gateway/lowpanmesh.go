@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gatewayd/border"
+	"gatewayd/host/firewall"
 	"gatewayd/thread/netdata"
 )
 
@@ -62,6 +63,15 @@ func (m *lowpanMesh) publish(_, _ border.Publication) error { return nil }
 
 func (m *lowpanMesh) prefixes() (own, private []netip.Prefix) {
 	return []netip.Prefix{m.l.Node.Network().Prefix}, nil
+}
+
+// devices are those that registered as RFC 6775 has it, by their EUI-64.
+func (m *lowpanMesh) devices(each func(firewall.EUI64, netip.Addr)) {
+	for _, r := range m.l.Node.Registrations() {
+		if b := r.ROVR.Bytes(); len(b) == len(firewall.EUI64{}) {
+			each(firewall.EUI64(b), r.Addr)
+		}
+	}
 }
 
 func (m *lowpanMesh) sourceFor(device netip.Addr) (netip.Addr, bool) {

@@ -97,7 +97,7 @@ var nat64Protocols = map[nat64.Proto]uint8{nat64.UDP: ipv6.ProtoUDP, nat64.TCP: 
 
 // allow lets devices reach what policy lets them reach.
 func (x *translation) allow(f nat64.Flow) bool {
-	p := x.g.infra.policy
+	p := &x.g.filter.policy
 	return f.Inbound || p.EgressAllows(f.Host.Addr(), f.Remote.Addr(), nat64Protocols[f.Proto], f.Remote.Port())
 }
 

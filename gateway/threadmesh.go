@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"gatewayd/border"
+	"gatewayd/host/firewall"
 	"gatewayd/thread/mle"
 	"gatewayd/thread/neighbor"
 )
@@ -51,4 +52,12 @@ func (t threadMesh) prefixes() (own, private []netip.Prefix) {
 
 func (t threadMesh) sourceFor(device netip.Addr) (netip.Addr, bool) {
 	return t.g.node.IP().SourceFor(device)
+}
+
+func (t threadMesh) devices(each func(firewall.EUI64, netip.Addr)) {
+	for _, d := range t.g.node.Inventory().Devices() {
+		for _, a := range d.Addresses {
+			each(firewall.EUI64(d.EUI64), a)
+		}
+	}
 }

@@ -33,6 +33,9 @@ func (g *Gateway) readTUN() {
 
 // toHost gives the kernel a datagram from the mesh.
 func (g *Gateway) toHost(packet []byte) {
+	if g.filter != nil && !g.filter.out(packet) {
+		return
+	}
 	if g.nat64 != nil && g.nat64.fromMesh(packet) {
 		return
 	}

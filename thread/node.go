@@ -14,6 +14,7 @@ import (
 	"gatewayd/thread/dataset"
 	"gatewayd/thread/dhcp"
 	"gatewayd/thread/diag"
+	"gatewayd/thread/inventory"
 	"gatewayd/thread/ip"
 	"gatewayd/thread/joining"
 	"gatewayd/thread/keys"
@@ -121,6 +122,7 @@ type Node struct {
 
 	commissioning commissioning
 	diag          *diag.Agent
+	inventory     *inventory.Inventory
 	backbone      *backbone.Router
 	listening     *backbone.Client
 	registrar     *backbone.Registrar

@@ -180,6 +180,7 @@ func (n *Node) registered(r ndp.Registration, present bool) {
 	if r.Neighbor() && !r.Addr.IsLinkLocalUnicast() {
 		n.routing.neighbour(r, present)
 	}
+	n.changed()
 }
 
 // resolve is the link-layer address of a neighbour, by what it registered.

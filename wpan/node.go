@@ -84,7 +84,7 @@ type Config struct {
 	// Host takes datagrams for the host's own stack. When it is nil, the node
 	// stands alone and answers echo requests by itself.
 	Host func(packet []byte)
-	// Log is told what happens, Changed when addresses are others; may be nil.
+	// Log is told what happens, Changed when addresses or registrations are others; may be nil.
 	Log     func(Event)
 	Changed func()
 }

@@ -49,6 +49,10 @@ type Options struct {
 	PD       bool           // the gateway asks for a delegated prefix by DHCPv6
 	Table    string         // of the firewall; default firewall.DefaultTable
 	Firewall bool           // the gateway has its firewall in force
+	// Unfiltered is why the gateway has no firewall; nil: it has, or it is not
+	// known. Closed: nothing passes then.
+	Unfiltered error
+	Closed     bool
 
 	// LastRA is when the gateway last sent a router advertisement; zero: not
 	// examined.

@@ -94,10 +94,23 @@ func checkNFT(e *exam) {
 	if e.had("HOST-CAP") || e.Firewall {
 		return // it cannot be known, or is: the table is in force
 	}
-	if err := e.sys.nftables(); errors.Is(err, firewall.ErrUnsupported) {
-		e.problem("", "modprobe nf_tables nft_ct nft_nat nft_masq; OpenWrt: opkg install kmod-nft-core kmod-nft-nat",
-			"The mesh has no firewall: %v.", plain(err))
+	err, fix := e.Unfiltered, "modprobe nf_tables nft_ct nft_nat nft_masq; OpenWrt: opkg install kmod-nft-core kmod-nft-nat"
+	if err == nil {
+		if err = e.sys.nftables(); !errors.Is(err, firewall.ErrUnsupported) {
+			return
+		}
 	}
+	switch {
+	case errors.Is(err, firewall.ErrTaken):
+		fix = "stop the other gateway, or run one of them in a network namespace"
+	case !errors.Is(err, firewall.ErrUnsupported):
+		fix = "journalctl -u gatewayd says more"
+	}
+	passes := "everything passes (no-firewall = \"open\")"
+	if e.Closed {
+		passes = "nothing passes (no-firewall = \"closed\")"
+	}
+	e.problem("", fix, "The mesh has no firewall, and %s: %v.", passes, plain(err))
 }
 
 func checkRouteInfo(e *exam) {

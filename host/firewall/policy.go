@@ -224,6 +224,11 @@ func (p *Policy) Validate() error {
 	if n := p.NAT64; n != nil && (!isName(n.Interface) || !n.Network.IsValid() || !n.Network.Addr().Is4()) {
 		fail("the NAT64 needs an interface and an IPv4 network, not %q and %v", n.Interface, n.Network)
 	}
+	if errs == nil {
+		if _, err := compile(p); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	return errors.Join(errs...)
 }
 

@@ -58,6 +58,7 @@ var table = map[string]ring{
 	"thread/dataset":     machine,
 	"thread/dhcp":        machine,
 	"thread/diag":        machine,
+	"thread/inventory":   machine,
 	"thread/ip":          machine,
 	"thread/joining":     machine,
 	"thread/keys":        machine,
