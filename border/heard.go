@@ -13,6 +13,7 @@ import (
 const (
 	MaxRouters  = 16
 	MaxPrefixes = 64 // and routes, of all routers together
+	maxNAT64    = 4  // prefixes of a router's NAT64s
 )
 
 const (
@@ -60,6 +61,7 @@ type router struct {
 	probes         int       // unanswered solicitations
 	probeAt        time.Time // the next one, or the end of the last
 	onLink, routes []heardPrefix
+	nat64          []heardPrefix // RFC 8781
 }
 
 // A heardPrefix is an on-link prefix or a route.
@@ -95,6 +97,7 @@ type factors struct {
 	nonULAOnLink   bool
 	nonULARoute    bool
 	managed, other bool
+	nat64          netip.Prefix // of the infrastructure; zero: none
 }
 
 // advertised takes an advertisement; local says that another program on this
@@ -128,6 +131,8 @@ func (l *link) advertised(in ndp.In, ra ndp.RouterAdvert, local bool) error {
 			}
 		case ndp.RouteInfo: // one of ::/0 counts more than the header: RFC 4191 Section 3.1
 			ok = l.keepRoute(r, o.Prefix, o.Lifetime, o.Preference) && ok
+		case ndp.PREF64:
+			ok = l.keepNAT64(r, o) && ok
 		}
 	}
 	l.reached(r)
@@ -205,6 +210,26 @@ func (l *link) keepRoute(r *router, p netip.Prefix, lifetime time.Duration, pref
 	return true
 }
 
+// keepNAT64 keeps the prefix of a NAT64; false: there is no room.
+func (l *link) keepNAT64(r *router, o ndp.PREF64) bool {
+	p := o.Prefix.Masked()
+	if p.Addr().IsLinkLocalUnicast() || p.Addr().IsMulticast() {
+		return true
+	}
+	n := heardPrefix{prefix: p, heard: l.m.now(), valid: o.Lifetime}
+	i := indexOf(r.nat64, p)
+	switch {
+	case i >= 0:
+		r.nat64[i] = n // one that is over goes at the next review
+	case o.Lifetime == 0:
+	case len(r.nat64) >= maxNAT64:
+		return false
+	default:
+		r.nat64 = append(r.nat64, n)
+	}
+	return true
+}
+
 func indexOf(list []heardPrefix, p netip.Prefix) int {
 	return slices.IndexFunc(list, func(h heardPrefix) bool { return h.prefix == p })
 }
@@ -238,7 +263,7 @@ func (r *router) size() int { return len(r.onLink) + len(r.routes) }
 // peer reports whether a router is a border router of our mesh: it says
 // nothing but what we could say.
 func (l *link) peer(r *router) bool {
-	return r.size() > 0 &&
+	return r.size() > 0 && len(r.nat64) == 0 &&
 		!slices.ContainsFunc(r.onLink, func(p heardPrefix) bool { return p.prefix != l.onLink.local }) &&
 		!slices.ContainsFunc(r.routes, func(p heardPrefix) bool { return !l.ofMesh(p.prefix) })
 }
@@ -255,7 +280,8 @@ func (l *link) review() {
 	l.routers = slices.DeleteFunc(l.routers, func(r *router) bool {
 		r.onLink = slices.DeleteFunc(r.onLink, over)
 		r.routes = slices.DeleteFunc(r.routes, over)
-		return r.size() == 0 && !(r.reachable() && (r.managed || r.other))
+		r.nat64 = slices.DeleteFunc(r.nat64, over)
+		return r.size()+len(r.nat64) == 0 && !(r.reachable() && (r.managed || r.other))
 	})
 	old := l.factors
 	l.factors = l.decide(now)
@@ -265,7 +291,8 @@ func (l *link) review() {
 	if l.factors == old {
 		return
 	}
-	if l.factors.favored != l.onLink.favored || l.factors.managed != old.managed || l.factors.other != old.other {
+	if l.factors.favored != l.onLink.favored || l.factors.managed != old.managed || l.factors.other != old.other ||
+		l.factors.nat64 != old.nat64 {
 		l.schedule(evaluationDelay)
 	}
 	l.m.route.evaluate()
@@ -293,6 +320,11 @@ func (l *link) decide(now time.Time) (f factors) {
 		}
 		for _, p := range r.routes {
 			f.nonULARoute = f.nonULARoute || !isULA(p.prefix) && !l.ofMesh(p.prefix)
+		}
+		for _, p := range r.nat64 {
+			if r.reachable() && (!f.nat64.IsValid() || smaller(p.prefix, f.nat64)) {
+				f.nat64 = p.prefix
+			}
 		}
 	}
 	return f

@@ -10,8 +10,9 @@ import (
 // NAT64 is what there is of IPv4.
 type NAT64 struct {
 	Enabled bool // there is a translator of our own, or one outside
-	// Outside is the prefix of the infrastructure's own NAT64 (RFC 7050, RFC
-	// 8781), asked for every few minutes; zero: none.
+	// Outside is the prefix of the infrastructure's own NAT64, as its resolvers
+	// tell (RFC 7050); zero: none. What its routers advertise (RFC 8781) comes
+	// first.
 	Outside netip.Prefix
 }
 
@@ -49,11 +50,24 @@ func (m *Manager) SetNAT64(n NAT64) {
 	m.flush()
 }
 
+// outside returns the prefix of the infrastructure's NAT64; zero: none.
+func (n *nat64) outside() (best netip.Prefix) {
+	for _, l := range n.m.links {
+		if p := l.factors.nat64; l.running && p.IsValid() && p != n.local && (!best.IsValid() || smaller(p, best)) {
+			best = p
+		}
+	}
+	if !best.IsValid() && n.have.Outside != n.local {
+		return n.have.Outside
+	}
+	return best
+}
+
 // offer returns the prefix we would publish: that of the infrastructure needs
 // a source address that is known there.
 func (n *nat64) offer() (netip.Prefix, netdata.Preference) {
-	if n.have.Outside.IsValid() && n.m.omr.favored.infrastructureDerived() {
-		return n.have.Outside, netdata.Medium
+	if p := n.outside(); p.IsValid() && n.m.omr.favored.infrastructureDerived() {
+		return p, netdata.Medium
 	}
 	return n.local, netdata.Low
 }

@@ -563,6 +563,64 @@ func TestNAT64(t *testing.T) {
 	}
 }
 
+// What a router of the link advertises of its NAT64 comes before what the
+// resolvers say, for as long as it is said, and only for addresses that are
+// known outside.
+func TestHeardNAT64(t *testing.T) {
+	l := newLab(t, 1)
+	a := l.router("a", "lan", 1)
+	a.m.SetNAT64(NAT64{Enabled: true})
+	a.m.SetDelegated([]Delegated{forever("2001:db8:100::/64")})
+	l.run(time.Minute)
+	expect := func(what, outside string, translates bool) {
+		t.Helper()
+		s := a.m.Status().NAT64
+		var want netip.Prefix
+		if outside != "" {
+			want = prefix(outside)
+		}
+		if s.Outside != want || a.pub.Translate.IsValid() != translates || !translates && a.pub.NAT64 != (Route{want, netdata.RouteNAT64.With(netdata.Medium)}) {
+			t.Errorf("%s: %+v, published %+v, translating for %v", what, s, a.pub.NAT64, a.pub.Translate)
+		}
+	}
+	expect("nothing", "", true)
+	says := func(lifetime time.Duration, prefixes ...string) ndp.RouterAdvert {
+		ra := ndp.RouterAdvert{Lifetime: time.Hour, Options: []ndp.Option{goodPrefix("2001:db8:7::/64")}}
+		for _, p := range prefixes {
+			ra.Options = append(ra.Options, ndp.PREF64{Prefix: prefix(p), Lifetime: lifetime})
+		}
+		return ra
+	}
+	r := l.foreign("r", "lan", 7, says(10*time.Minute, "2001:db8:64::/96", "64:ff9b::/96", "ff02::/96"))
+	l.run(time.Minute)
+	expect("heard", "64:ff9b::/96", false)
+	a.m.SetNAT64(NAT64{Enabled: true, Outside: prefix("2001:db8:46::/96")})
+	l.run(time.Minute)
+	expect("heard and asked for", "64:ff9b::/96", false)
+	r.ra = says(0, "2001:db8:64::/96", "64:ff9b::/96")
+	r.advertise()
+	l.run(time.Minute)
+	expect("taken back", "2001:db8:46::/96", false)
+	r.ra = says(8*time.Minute, "2001:db8:64::/96")
+	r.advertise()
+	l.run(time.Minute)
+	expect("heard again", "2001:db8:64::/96", false)
+	r.off()
+	l.run(9 * time.Minute)
+	expect("over", "2001:db8:46::/96", false)
+	a.m.SetNAT64(NAT64{Enabled: true})
+	l.run(time.Minute)
+	expect("nothing any more", "", true)
+	// Whatever a router says, there is an end to it.
+	r.on()
+	r.ra = says(time.Hour, "2001:db8:1::/96", "2001:db8:2::/96", "2001:db8:3::/96", "2001:db8:4::/96", "2001:db8:5::/96")
+	r.advertise()
+	l.run(time.Second)
+	if n := a.m.Status().Links[0].Counters.PrefixesRefused; n == 0 || len(a.m.links[0].routers[0].nat64) != maxNAT64 {
+		t.Errorf("%d refused, %d kept", n, len(a.m.links[0].routers[0].nat64))
+	}
+}
+
 func TestProhibited(t *testing.T) {
 	l := newLab(t, 1)
 	a := l.router("a", "lan", 1)

@@ -127,6 +127,9 @@ func (l *link) setTimers(now time.Time) {
 			ageing.add(p.ends())
 			later(freshTo, p.prefix, p.heard.Add(min(staleTime, p.valid)))
 		}
+		for _, p := range r.nat64 {
+			ageing.add(p.ends())
+		}
 	}
 	for _, t := range fresh {
 		stale.add(t)

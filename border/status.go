@@ -52,6 +52,7 @@ type OMRStatus struct {
 type NAT64Status struct {
 	Enabled           bool
 	Local             netip.Prefix
+	Outside           netip.Prefix // the infrastructure's, used or not; zero: it has none
 	Favored           netip.Prefix
 	FavoredPreference netdata.Preference
 }
@@ -118,7 +119,7 @@ func (m *Manager) Status() Status {
 	s := Status{
 		ULA:             m.ula,
 		OMR:             OMRStatus{subnet(m.ula, omrSubnet, 64), m.omr.favored.prefix, m.omr.favored.preference},
-		NAT64:           NAT64Status{Enabled: m.nat64.have.Enabled, Local: m.nat64.local},
+		NAT64:           NAT64Status{Enabled: m.nat64.have.Enabled, Local: m.nat64.local, Outside: m.nat64.outside()},
 		Delegation:      m.pd.state(),
 		Published:       m.published,
 		RoutePreference: m.route.preference,

@@ -53,9 +53,16 @@ func extract(p netip.Prefix, a netip.Addr) (netip.Addr, bool) {
 	if !p.IsValid() || !p.Contains(a) {
 		return netip.Addr{}, false
 	}
+	v := embedded(p.Bits(), a)
+	return v, embed(p, v) == a
+}
+
+// embedded is the IPv4 address behind a prefix of some length, whatever comes
+// after it.
+func embedded(bits int, a netip.Addr) netip.Addr {
 	b := a.As16()
 	var v4 [4]byte
-	at := p.Bits() / 8
+	at := bits / 8
 	for i := range v4 {
 		if at == 8 {
 			at++
@@ -63,8 +70,7 @@ func extract(p netip.Prefix, a netip.Addr) (netip.Addr, bool) {
 		v4[i] = b[at]
 		at++
 	}
-	v := netip.AddrFrom4(v4)
-	return v, embed(p, v) == a
+	return netip.AddrFrom4(v4)
 }
 
 // translatable reports whether a host is to be reached through the translator.

@@ -64,6 +64,7 @@ type Gateway struct {
 	filter     *filter         // likewise, and without an interface on the host
 	services   *services       // likewise, and in other modes than Thread's
 	nat64      *translation    // nil if the mesh is to have no IPv4, too
+	discovery  *discovery      // likewise
 	delegation *delegation     // nil if no prefix is to be asked for, too
 	backbone   *crossing       // nil if multicast does not leave the mesh, too
 	link       *spinel.Link
@@ -225,6 +226,7 @@ func (g *Gateway) build(now time.Time) error {
 				if err := g.buildNAT64(); err != nil {
 					return err
 				}
+				g.buildDiscovery()
 			}
 		}
 	}

@@ -161,6 +161,9 @@ func (i *infrastructure) changed(links []infra.Link) {
 	if i.g.delegation != nil {
 		i.g.delegation.use(links)
 	}
+	if i.g.discovery != nil {
+		i.g.discovery.follow(links)
+	}
 }
 
 // publish puts into the network data what the manager wants there.

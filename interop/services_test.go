@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -197,4 +198,69 @@ while True:
 	if _, err := c.wait(10*time.Second, "700 bytes from"); err != nil {
 		t.Errorf("no UDP echo over the NAT64: %v", err)
 	}
+}
+
+// resolver starts a DNS server on the LAN, which makes addresses of a prefix for
+// the well-known name and knows no other, and has the gateway's namespace use it.
+func (l *lan) resolver(gate *rcpNetns, prefix string) {
+	l.t.Helper()
+	dir := filepath.Join("/etc/netns", gate.name) // which `ip netns exec` puts in place of /etc
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.WriteFile(filepath.Join(dir, "resolv.conf"), []byte("nameserver 192.0.2.2\n"), 0o644); err != nil {
+		l.t.Fatal(err)
+	}
+	l.host.start(l.host.command("python3", "-c", fmt.Sprintf(`import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("192.0.2.2", 53))
+name = b"\x08ipv4only\x04arpa\x00\x00\x1c\x00\x01"
+while True:
+    q, a = s.recvfrom(2000)
+    known = q[12:].startswith(name)
+    r = q[:2] + b"\x81\x80\x00\x01" + (b"\x00\x02" if known else b"\x00\x00") + b"\x00\x00\x00\x00" + q[12:]
+    if known:
+        for last in (170, 171):
+            r += b"\xc0\x0c\x00\x1c\x00\x01" + struct.pack(">IH", 600, 16) + socket.inet_pton(socket.AF_INET6, %q + "192.0.0.%%d" %% last)
+    s.sendto(r, a)
+`, prefix)))
+}
+
+// Where the network's resolvers know a NAT64, the mesh is told of that one and
+// not of the gateway's own, as soon as its addresses are known outside.
+func TestOutsideNAT64(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("SKIPPED: no python3")
+	}
+	ns := newRCPNetns(t)
+	ns.env = []string{nextOffset()}
+	l := newLAN(t, ns)
+	l.resolver(ns, "2001:db8:64::")
+	g := startGateway(t, ns, "sim:1", "--infra", l.gate)
+	g.form()
+	route := regexp.MustCompile(`(?m)^(\S+)/96 sn (\S+)`)
+	expect := func(what string, good func(prefix, preference string) bool) {
+		t.Helper()
+		var out string
+		for end := time.Now().Add(40 * time.Second); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
+			out = g.ctl("ctl", "netdata", "show")
+			if all := route.FindAllStringSubmatch(out, -1); len(all) == 1 && good(all[0][1], all[0][2]) {
+				return
+			}
+		}
+		t.Fatalf("%s: %s", what, out)
+	}
+	expect("no NAT64 of our own for addresses that nobody knows outside", func(p, preference string) bool {
+		return strings.HasPrefix(p, "fd") && preference == "low"
+	})
+	node := ns.program(g.bin, "node", "2")
+	dataset, _, _ := strings.Cut(g.ctl("ctl", "dataset", "active", "-x"), "\n")
+	for _, s := range []string{"dataset set active " + strings.TrimSpace(dataset), "ifconfig up", "thread start"} {
+		node.ask(s)
+	}
+	waitState(t, node.ask, 30*time.Second, "child", "router")
+	node.ask("prefix add 2001:db8:100::/64 paos med")
+	node.ask("netdata register")
+	expect("not the network's NAT64", func(p, preference string) bool { return p == "2001:db8:64:0:0:0::" && preference == "med" })
 }
