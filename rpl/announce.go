@@ -99,12 +99,30 @@ func (a *announcer) withdraw(p netip.Prefix) {
 	a.withdrawRoute(p, a.path, false)
 }
 
+// withdrawExternal takes back what was reached by this node: not if it is
+// reached by another meanwhile.
+func (a *announcer) withdrawExternal(e External) {
+	t := Transit{External: true, PathSequence: e.Sequence}
+	if !e.Counted {
+		a.path = NextSequence(a.path)
+		t.PathSequence = a.path
+	}
+	if a.n.dodag.mop == NonStoring {
+		t.Parent, _ = a.n.ownAddr()
+	}
+	a.withdrawAs(e.Prefix, t)
+}
+
 // withdrawRoute passes a No-Path on.
 func (a *announcer) withdrawRoute(p netip.Prefix, seq uint8, external bool) {
+	a.withdrawAs(p, Transit{External: external, PathSequence: seq})
+}
+
+func (a *announcer) withdrawAs(p netip.Prefix, t Transit) {
 	if a.n.state != Joined || len(a.gone) >= maxWithdrawn {
 		return // it expires above us
 	}
-	a.gone[p] = Transit{External: external, PathSequence: seq}
+	a.gone[p] = t
 	a.schedule()
 }
 
@@ -132,8 +150,12 @@ func (a *announcer) own(lifetime uint8) (items []item) {
 	for _, addr := range n.addrs {
 		items = append(items, item{netip.PrefixFrom(addr, 128), t})
 	}
-	for _, p := range n.externals {
-		items = append(items, item{p, e})
+	for _, x := range n.externals {
+		e.PathSequence = a.path
+		if x.Counted {
+			e.PathSequence = x.Sequence
+		}
+		items = append(items, item{x.Prefix, e})
 	}
 	return items
 }
@@ -146,7 +168,7 @@ func (a *announcer) dirty() (items []item) {
 	}
 	var gone []item
 	for p, t := range a.gone {
-		gone = append(gone, item{p, t}) // without a parent: by whatever parent
+		gone = append(gone, item{p, t}) // our own without a parent: by whatever parent
 	}
 	sortItems(gone)
 	items = append(items, gone...)
@@ -202,15 +224,16 @@ func (a *announcer) send() {
 	a.retry.StartEarlier(a.backoff())
 }
 
-// chunks splits items into messages that need few fragments. Our own targets
-// and our children's are not mixed, so that an answer is about either.
+// chunks splits items into messages that need few fragments. Our own targets,
+// those with a count of their own and our children's are not mixed, so that an
+// answer is about one of these kinds.
 func (a *announcer) chunks(items []item) (out [][]item) {
 	var chunk []item
-	wasOwn := false
+	wasOwn, wasCounted := false, false
 	for _, it := range items {
-		own := a.isOwn(it.prefix)
+		own, counted := a.isOwn(it.prefix), a.n.counted(it.prefix)
 		alone := !own && a.n.routes.m[it.prefix] != nil && a.n.routes.m[it.prefix].alone
-		if len(chunk) > 0 && (len(chunk) == daoChunk || own != wasOwn || alone) {
+		if len(chunk) > 0 && (len(chunk) == daoChunk || own != wasOwn || counted != wasCounted || alone) {
 			out = append(out, chunk)
 			chunk = nil
 		}
@@ -218,7 +241,7 @@ func (a *announcer) chunks(items []item) (out [][]item) {
 			out = append(out, chunk)
 			chunk = nil
 		}
-		wasOwn = own
+		wasOwn, wasCounted = own, counted
 	}
 	if len(chunk) > 0 {
 		out = append(out, chunk)
@@ -330,6 +353,7 @@ func (a *announcer) reject(prefixes []netip.Prefix) {
 	for _, p := range prefixes {
 		r := n.routes.m[p]
 		switch {
+		case r == nil && a.n.counted(p): // it has gone to another router: we will hear
 		case r == nil && a.isOwn(p):
 			for range sequenceWindow / 2 { // to pass it soon
 				a.path = NextSequence(a.path)
@@ -352,7 +376,7 @@ func (a *announcer) reject(prefixes []netip.Prefix) {
 }
 
 func (a *announcer) isOwn(p netip.Prefix) bool {
-	return slices.Contains(a.n.externals, p) || p.IsSingleIP() && slices.Contains(a.n.addrs, p.Addr())
+	return a.n.isExternal(p) || p.IsSingleIP() && slices.Contains(a.n.addrs, p.Addr())
 }
 
 // hasAlternative reports whether there is another parent to turn to.

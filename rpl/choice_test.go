@@ -2,7 +2,9 @@ package rpl
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -245,5 +247,69 @@ func TestMetrics(t *testing.T) {
 	}
 	if _, ok := ETXMetric(1).HopCount(); ok {
 		t.Error("ETX is no hop count")
+	}
+}
+
+// A host moves from router b to router c: the root believes the registration
+// that was last, in whatever order it hears of it, and what b withdraws is not
+// what c announces.
+func TestHostMoves(t *testing.T) {
+	host := prefix("fd00::ee/128")
+	by := func(router string, tid, lifetime uint8) DAO {
+		return DAO{WantAck: true, Sequence: 1, Options: []Option{Target{host},
+			Transit{External: true, PathControl: 0x80, PathSequence: tid, PathLifetime: lifetime, Parent: addr(router)}}}
+	}
+	up := func(router string) DAO {
+		return DAO{Options: []Option{Target{netip.PrefixFrom(addr(router), 128)},
+			Transit{PathControl: 0x80, PathSequence: 240, PathLifetime: 30, Parent: addr("fd00::1")}}}
+	}
+	const b, c = "fd00::b", "fd00::c"
+	for _, tt := range []struct {
+		name string
+		said []DAO
+	}{
+		{"in order", []DAO{by(b, 240, 30), by(b, 240, 0), by(c, 241, 30)}},
+		{"withdrawn late", []DAO{by(b, 240, 30), by(c, 241, 30), by(b, 240, 0)}},
+		{"withdrawn late, by another count", []DAO{by(b, 13, 30), by(c, 14, 30), by(b, 15, 0)}},
+		{"announced late", []DAO{by(c, 241, 30), by(b, 240, 30)}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			lab := newBench()
+			r := lab.withRoot(t, RootConfig{MOP: NonStoring})
+			for _, m := range append([]DAO{up(b), up(c)}, tt.said...) {
+				if err := r.Receive(addr(b), addr("fd00::1"), CodeDAO, m.Append(nil)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if hops, ok := r.Route(host.Addr()); !ok || hops[len(hops)-1] != addr(c) {
+				t.Errorf("by %v", hops)
+			}
+		})
+	}
+
+	// And a router says it so.
+	lab := newBench()
+	n := lab.withNode(t, NodeConfig{ProbeInterval: -1})
+	lab.hear(t, "fe80::a", CodeDIO, announce(NonStoring, 241, 512, "fd00::a"))
+	lab.run(2 * time.Second)
+	lab.take(CodeDAO)
+	n.SetExternal(External{Prefix: host, Sequence: 77, Counted: true})
+	lab.run(1500 * time.Millisecond)
+	n.SetExternal()
+	lab.run(1500 * time.Millisecond)
+	var got []Transit
+	for _, s := range lab.take(CodeDAO) {
+		for _, x := range optionsOfKind[Transit](t, daoOf(t, s).Options) {
+			if x.External {
+				got = append(got, x)
+			}
+		}
+	}
+	want := []Transit{
+		{External: true, PathControl: 0x80, PathSequence: 77, PathLifetime: 30, Parent: addr(b)},
+		{External: true, PathSequence: 77, Parent: addr(b)},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
 	}
 }

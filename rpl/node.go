@@ -88,8 +88,8 @@ type Node struct {
 	cfg       NodeConfig
 	state     State
 	neighbors map[netip.Addr]*neighbor
-	addrs     []netip.Addr   // global ones of our own
-	externals []netip.Prefix // behind us, not speaking RPL
+	addrs     []netip.Addr // global ones of our own
+	externals []External   // behind us, not speaking RPL
 
 	// The DODAG version the node is in, or was in last.
 	dodag     dodag
@@ -210,22 +210,43 @@ func (n *Node) SetAddresses(addrs ...netip.Addr) {
 	}
 }
 
+// External is a host or a prefix that does not speak RPL.
+type External struct {
+	Prefix netip.Prefix
+	// Sequence, if it is Counted, is the path sequence to announce it with: the
+	// transaction id of its registration, so that of two routers that have it the
+	// one it went to last is believed (RFC 9010 Section 9). Otherwise it is the
+	// node's own.
+	Sequence uint8
+	Counted  bool
+}
+
 // SetExternal says which hosts and prefixes that do not speak RPL are reached
 // by this node, at most 64 (RFC 6550 Section 6.7.8, the E flag).
-func (n *Node) SetExternal(targets ...netip.Prefix) {
+func (n *Node) SetExternal(targets ...External) {
 	targets = slices.Clone(targets[:min(len(targets), maxExternals)])
 	if slices.Equal(targets, n.externals) {
 		return
 	}
-	for _, p := range n.externals {
-		if !slices.Contains(targets, p) {
-			n.dao.withdraw(p)
+	old := n.externals
+	n.externals = targets
+	for _, e := range old {
+		if !n.isExternal(e.Prefix) {
+			n.dao.withdrawExternal(e)
 		}
 	}
-	n.externals = targets
 	if n.state == Joined {
 		n.dao.announceOwn()
 	}
+}
+
+func (n *Node) isExternal(p netip.Prefix) bool {
+	return slices.ContainsFunc(n.externals, func(e External) bool { return e.Prefix == p })
+}
+
+// counted reports whether a target behind us has a count of its own.
+func (n *Node) counted(p netip.Prefix) bool {
+	return slices.ContainsFunc(n.externals, func(e External) bool { return e.Prefix == p && e.Counted })
 }
 
 // Receive takes the body of an RPL message whose ICMPv6 checksum was right.
@@ -466,7 +487,7 @@ func (n *Node) receiveDAO(src netip.Addr, m DAO) {
 }
 
 func (n *Node) learn(now time.Time, src netip.Addr, t netip.Prefix, tr Transit) outcome {
-	if slices.Contains(n.externals, t) || t.IsSingleIP() && n.own(t.Addr()) {
+	if n.isExternal(t) || t.IsSingleIP() && n.own(t.Addr()) {
 		return ignored // ours: what it says went in a circle
 	}
 	o := n.routes.learn(now, n.conf, src, t, tr)

@@ -56,7 +56,7 @@ func (n *Node) Originate(packet []byte) Verdict {
 
 // external reports whether an address is of a host behind this node.
 func (n *Node) external(a netip.Addr) bool {
-	return slices.ContainsFunc(n.externals, func(p netip.Prefix) bool { return p.Contains(a) })
+	return slices.ContainsFunc(n.externals, func(e External) bool { return e.Prefix.Contains(a) })
 }
 
 // Forward says what becomes of a datagram that a neighbour, by its link-local

@@ -33,7 +33,7 @@ func outsideOf(t *testing.T, mop MOP, rpi23, omit bool) {
 		w.join(i-1, i, 0.05)
 	}
 	const far, host = "2001:db8::99", "fd00::ee:1"
-	w.stations[3].node.SetExternal(netip.MustParsePrefix(host + "/128"))
+	w.stations[3].node.SetExternal(External{Prefix: netip.MustParsePrefix(host + "/128")})
 	w.until("forming", time.Minute, w.allPing)
 	w.run(10 * time.Second)
 

@@ -242,7 +242,7 @@ func TestNodeDatapath(t *testing.T) {
 	b := newBench()
 	onLink := map[netip.Addr]bool{addr("fd00::c"): true}
 	n := b.withNode(t, NodeConfig{NextHop: func(a netip.Addr) (netip.Addr, bool) { return a, onLink[a] }})
-	n.SetExternal(prefix("fd00::ee/128"))
+	n.SetExternal(External{Prefix: prefix("fd00::ee/128")})
 	if v := n.Originate(echo("fd00::b", "fd00::9", 64)); v.Tell == nil || v.Tell.Code != ipv6.UnreachNoRoute {
 		t.Errorf("without a DODAG: %+v", v)
 	}

@@ -103,7 +103,7 @@ func daoOf(t testing.TB, s Send) DAO {
 func TestNonStoringNodeAnnouncesItself(t *testing.T) {
 	b := newBench()
 	n := b.withNode(t, NodeConfig{ProbeInterval: -1})
-	n.SetExternal(prefix("fd00::ee/128"))
+	n.SetExternal(External{Prefix: prefix("fd00::ee/128")})
 	b.run(time.Second)
 	if dis := b.take(CodeDIS); len(dis) != 1 || dis[0].Dst != AllNodes || dis[0].HopLimit != 255 {
 		t.Fatalf("asked: %+v", dis)

@@ -49,6 +49,8 @@ func (t *sources) learn(now time.Time, c DODAGConfig, p netip.Prefix, transits [
 	out = ignored
 	for _, tr := range transits {
 		switch {
+		case known && tr.PathLifetime == 0 && tr.Parent.IsValid() && !s.by(tr.Parent):
+			continue // it has moved to another already
 		case known && CompareSequence(tr.PathSequence, s.seq) == Older:
 			out = max(out, stale)
 			continue
@@ -105,6 +107,11 @@ func (s *source) add(n transitParent) {
 	if len(s.parents) > maxTransits {
 		s.parents = s.parents[:maxTransits]
 	}
+}
+
+// by reports whether one of the parents has the address.
+func (s *source) by(parent netip.Addr) bool {
+	return slices.ContainsFunc(s.parents, func(p transitParent) bool { return p.addr == parent })
 }
 
 // drop forgets a parent, or all when none is named.

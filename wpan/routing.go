@@ -370,7 +370,7 @@ func (r *routerRouting) announce() {
 	if r.n.router == nil {
 		return
 	}
-	var targets []netip.Prefix
+	var targets []rpl.External
 	speakers := map[ieee802154.ExtAddr]bool{}
 	for _, reg := range r.n.router.Table() {
 		ext := reg.Link.IEEE802154().Ext
@@ -379,7 +379,8 @@ func (r *routerRouting) announce() {
 			speakers[ext] = true
 		}
 		if !reg.Addr.IsLinkLocalUnicast() && !speaks && (reg.Route || !reg.Extended) {
-			targets = append(targets, netip.PrefixFrom(reg.Addr, 128))
+			targets = append(targets, rpl.External{Prefix: netip.PrefixFrom(reg.Addr, 128),
+				Sequence: uint8(reg.TID), Counted: reg.Extended})
 		}
 	}
 	r.speakers = speakers
