@@ -231,6 +231,7 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add(complete)
 	f.Add("tnu = 'x'\n[radio]\nx.y = [1, {a = 2}]")
 	f.Add("tun = \"\\u0041\"")
+	f.Add(rulesFile)
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := ParseConfig("c.toml", []byte(text))
 		if err != nil {

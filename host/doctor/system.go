@@ -114,7 +114,14 @@ func clock() (time.Time, bool) {
 func inNamespace(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		runtime.LockOSThread() // not unlocked below: the thread ends with the goroutine
+		if unix.Gettid() == os.Getpid() {
+			// The main thread does not, and its namespace is taken for the process's:
+			// while this goroutine has it, another one gets another.
+			done <- inNamespace(f)
+			runtime.UnlockOSThread()
+			return
+		}
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			done <- errNoNamespace
 			return
