@@ -34,3 +34,4 @@ br -s gatewayd_rpi_defconfig
 br
 br -s legal-info
 cp --sparse=always "$out/build/images/sdcard.img" "$out/sdcard.img"
+"$here/../image/manifest.sh" "$out/sdcard.img" >"$out/gatewayd.rpi-imager-manifest"

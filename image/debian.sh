@@ -20,11 +20,18 @@ version=$(ls "$tree/usr/lib/modules")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
-mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,etc/init.d,lib/modules/"$version",boot,data,proc,sys,dev,run,tmp} "$work/in/slot"
+mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,etc/init.d,lib/modules/"$version",boot,data,root,proc,sys,dev,run,tmp} "$work/in/slot"
 cp -r "$here/../overlay/." "$root"
 cp "$gatewayd" "$root/usr/bin/gatewayd"
 cp "$tree/usr/bin/busybox" "$root/bin/busybox"
 cp "$tree/usr/sbin/e2fsck.static" "$root/sbin/e2fsck"
+cp "$tree"/usr/sbin/dropbear "$tree"/usr/bin/dropbearkey "$root/usr/sbin/"
+# Its libraries, and what loads them.
+mkdir -p "$root/lib/aarch64-linux-gnu"
+for lib in libc.so.6 libcrypt.so.1 libtomcrypt.so.1 libtommath.so.1 libgmp.so.10 libz.so.1; do
+	cp -L "$(find "$tree" -name $lib)" "$root/lib/aarch64-linux-gnu/"
+done
+cp -L "$tree/usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1" "$root/lib/"
 ln -s /bin/busybox "$root/bin/sh"
 ln -s /bin/busybox "$root/sbin/init"
 ln -s sbin/init "$root/init"
@@ -50,7 +57,7 @@ depmod -b "$root" "$version"
 # Modes as git keeps them, whatever the umask.
 find "$root" -type d -exec chmod 755 {} +
 find "$root" -type f -exec chmod 644 {} +
-chmod 755 "$root"/bin/busybox "$root"/sbin/e2fsck "$root"/usr/bin/gatewayd "$root"/etc/init.d/* "$root"/usr/libexec/gatewayd/* "$root"/usr/share/udhcpc/*
+chmod 755 "$root"/bin/busybox "$root"/sbin/e2fsck "$root"/usr/bin/gatewayd "$root"/etc/init.d/* "$root"/usr/libexec/gatewayd/* "$root"/usr/share/udhcpc/* "$root"/usr/sbin/dropbear* "$root"/lib/ld-linux*
 find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 (cd "$root" && find . -print0 | sort -z | cpio -0 -o -H newc -R 0:0 --reproducible --quiet) | zstd -q -12 >"$work/in/slot/rootfs.cpio.zst"
 gzip -9nc "$tree/boot/vmlinuz-$version" >"$work/in/slot/kernel8.img"

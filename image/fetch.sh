@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Downloads Debian's kernel, BusyBox and e2fsck for arm64 into OUT/debian/tree,
-# if they are not there yet. It is an apt of its own, which can only download:
+# Downloads Debian's kernel, BusyBox, e2fsck and Dropbear with its libraries for
+# arm64 into OUT/debian/tree, if they are not there yet. It is an apt of its own, which can only download:
 # nothing of the host changes.
 # Usage: image/fetch.sh OUT
 set -euo pipefail
 suite=trixie
+packages="busybox-static e2fsck-static dropbear-bin libc6 libcrypt1 libtomcrypt1 libtommath1 libgmp10 zlib1g"
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 mkdir -p "$1"
 cache=$(cd "$1" && pwd)/debian
-[[ ! -e $cache/complete ]] || exit 0
+[[ $(cat "$cache/complete" 2>/dev/null) != "$packages" ]] || exit 0
 rm -rf "$cache"
 apt=$cache/apt
 mkdir -p "$apt"/{state/lists/partial,cache/archives/partial}
@@ -34,7 +35,7 @@ apt() { APT_CONFIG=$apt/apt.conf "$@"; }
 apt apt-get -qq update
 # The kernel by what depends on it: its name changes.
 kernel=$(apt apt-cache depends linux-image-arm64 | awk '$1 == "Depends:" && /linux-image/ && !n++ { print $2 }')
-(cd "$cache" && apt apt-get -qq download "$kernel" busybox-static e2fsck-static)
+(cd "$cache" && apt apt-get -qq download "$kernel" $packages)
 for deb in "$cache"/*.deb; do dpkg-deb -x "$deb" "$cache/tree"; done
 rm -r "$apt" "$cache"/*.deb
-touch "$cache/complete"
+echo "$packages" >"$cache/complete"

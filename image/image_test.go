@@ -76,7 +76,7 @@ func TestLife(t *testing.T) {
 	if !b.console.has("started from partition 3") {
 		t.Error("the other slot was not tried")
 	}
-	if strings.Contains(page, "gatewayd.conf") || strings.Contains(page, "This box") {
+	if strings.Contains(page, "/boot/gatewayd.conf") || strings.Contains(page, "This box") {
 		t.Errorf("the page complains:\n%s", page)
 	}
 }

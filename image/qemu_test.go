@@ -81,6 +81,7 @@ type box struct {
 	url     string // of the page
 	kernel  string // files that it was started from
 	root    string
+	port22  string // where SSH is found
 	began   time.Time
 	dongle  *dongle
 }
@@ -120,9 +121,9 @@ func startOn(t *testing.T, board, card string, tryboot bool, d *dongle, l *lan) 
 
 	b := &box{t: t, console: newSerial(t), dongle: d, kernel: kernel, root: root, began: time.Now()}
 	port := freePort(t)
-	b.url = fmt.Sprintf("http://127.0.0.1:%d/", port)
+	b.url, b.port22 = fmt.Sprintf("http://127.0.0.1:%d/", port), fmt.Sprint(freePort(t))
 	args := []string{"-accel", "tcg,thread=multi", "-nographic", "-monitor", "none", "-no-reboot", "-kernel", kernel, "-initrd", root}
-	if user := fmt.Sprintf("user,hostfwd=tcp:127.0.0.1:%d-:80", port); l != nil {
+	if user := fmt.Sprintf("user,hostfwd=tcp:127.0.0.1:%d-:80,hostfwd=tcp:127.0.0.1:%s-:22", port, b.port22); l != nil {
 		args = append(args, l.args("lan", user)...)
 	} else {
 		args = append(args, "-netdev", user+",id=lan")

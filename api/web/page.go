@@ -38,8 +38,29 @@ func (v *view) Append(b []byte) []byte {
 		b = element(b, "pre", "", "gatewayd joiner add '*' CODE")
 		b = element(b, "p", "", "Then switch the device on."+heard)
 	}
-	b = element(b, "footer", "", "gatewayd "+v.Version+". This page shows and changes nothing else.")
+	if v.SSH != nil {
+		b = append(b, "<h2>The command line</h2>\n"...)
+		if *v.SSH == "" {
+			b = element(b, "p", "", "It is at the serial console. SSH is off, because no key is given: put ssh_key= and your public key into gatewayd.conf on the boot partition and start the gateway again.")
+		} else {
+			b = element(b, "pre", "", "ssh root@"+v.name())
+			b = element(b, "p", "", "The first time it asks whether you trust this box, whose key is "+*v.SSH+".")
+		}
+	}
+	where := ""
+	if v.Local {
+		where = " at http://" + v.name()
+	}
+	b = element(b, "footer", "", "gatewayd "+v.Version+where+". This page shows and changes nothing else.")
 	return append(b, "</body>\n</html>\n"...)
+}
+
+// name is what other hosts call this one.
+func (v *view) name() string {
+	if v.Local {
+		return v.Hostname + ".local"
+	}
+	return v.Hostname
 }
 
 func (i item) append(b []byte, name string) []byte {

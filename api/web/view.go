@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"gatewayd/api"
+	"gatewayd/host/doctor"
 )
 
 // A Link is a network interface of the host that is not the mesh's.
@@ -31,8 +32,10 @@ type view struct {
 	Uplink            item
 	Notices           []string
 	Problems          []string
-	Joining           bool // a first device can be added
-	Devices           int  // that have a radio link with the gateway
+	SSH               *string // fingerprint, "" if it is off
+	Local             bool    // the name is found in "local."
+	Joining           bool    // a first device can be added
+	Devices           int     // that have a radio link with the gateway
 }
 
 // away is the view of a gateway that does not answer.
@@ -55,6 +58,15 @@ func present(st *api.Status) view {
 	}
 	if !v.Dongle.Good && st.Network != nil && st.Lowpan == nil {
 		v.Network = item{Text: fmt.Sprintf("The Thread network “%s” is not on the air while no dongle works.", st.Network.Name)}
+	}
+	for _, f := range st.Findings {
+		if f.Level != doctor.Problem || f.Code == "HOST-RADIO" { // which the dongle's item tells better
+			continue
+		}
+		if f.Fix != "" {
+			f.Text += " What helps: " + f.Fix
+		}
+		v.Notices = append(v.Notices, f.Text)
 	}
 	v.Joining = v.Dongle.Good && v.Network.Good && st.Lowpan == nil
 	return v

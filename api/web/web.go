@@ -28,6 +28,8 @@ type Options struct {
 	Links    func() []Link                             // towards the home's or plant's network
 	Problems func() []string                           // with the settings; nil: none
 	Notices  func() []string                           // of the system below the gateway; nil: none
+	SSH      func() string                             // fingerprint of its key, "" if it is off; nil: nothing is said of it
+	Local    bool                                      // the host's name is found in "local."
 	Hostname func() string
 }
 
@@ -75,7 +77,10 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v = present(&st)
 	}
 	v.Hostname, v.Version, v.Problems = p.opt.Hostname(), p.opt.Version, p.opt.Problems()
-	v.Notices = p.opt.Notices()
+	v.Notices, v.Local = append(p.opt.Notices(), v.Notices...), p.opt.Local
+	if p.opt.SSH != nil {
+		v.SSH = new(p.opt.SSH())
+	}
 	v.Uplink = uplink(p.opt.Links())
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write(v.Append(nil)) // who does not read is gone

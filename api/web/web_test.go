@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"gatewayd/api"
+	"gatewayd/host/doctor"
 )
 
 var ready = api.Radio{State: "ready", Version: "OPENTHREAD/1.0"}
@@ -25,6 +26,8 @@ func TestPage(t *testing.T) {
 		links    []Link
 		problems []string
 		notices  []string
+		ssh      *string
+		local    bool
 		want     []string
 		not      []string
 	}{
@@ -51,12 +54,19 @@ func TestPage(t *testing.T) {
 			want: []string{"gatewayd.conf:3: &lt;b&gt;", "These lines of gatewayd.conf are not followed"}},
 		{name: "no card", status: api.Status{Radio: ready, Network: net, Role: "leader"}, notices: []string{"The data partition cannot be used."},
 			want: []string{"This box", "The data partition cannot be used."}, not: []string{"gatewayd.conf"}},
+		{name: "SSH is off", status: api.Status{Radio: ready, Network: net, Role: "leader"}, ssh: new(string),
+			want: []string{"SSH is off, because no key is given"}, not: []string{"ssh root", ".local"}},
+		{name: "SSH is on", status: api.Status{Radio: ready, Network: net, Role: "leader"}, ssh: new("SHA256:abc"), local: true,
+			want: []string{"ssh root@gw-cellar.local", "whose key is SHA256:abc.", "gatewayd v1 at http://gw-cellar.local. This page"}},
+		{name: "a problem of the host", status: api.Status{Radio: ready, Network: net, Role: "leader", Findings: []doctor.Finding{
+			{Code: "HOST-FORWARD", Level: doctor.Problem, Text: "IPv6 is not forwarded.", Fix: "sysctl x"}, {Code: "HOST-SYNC", Level: doctor.Warning, Text: "No time."}}},
+			want: []string{"This box", "IPv6 is not forwarded.", "sysctl x"}, not: []string{"No time."}},
 		{name: "plain network", status: api.Status{Radio: ready, Lowpan: &api.Lowpan{Prefix: "fd00::/64", Registered: 4}},
 			want: []string{"prefix fd00::/64, with 4 registered addresses"}, not: []string{"joiner add"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := New(Options{Version: "v1", Status: func(context.Context) (api.Status, error) { return tt.status, tt.err },
+			p := New(Options{Version: "v1", Local: tt.local, SSH: sshOf(tt.ssh), Status: func(context.Context) (api.Status, error) { return tt.status, tt.err },
 				Links: func() []Link { return tt.links }, Problems: func() []string { return tt.problems },
 				Notices: func() []string { return tt.notices }, Hostname: func() string { return "gw-cellar" }})
 			w := httptest.NewRecorder()
@@ -76,6 +86,13 @@ func TestPage(t *testing.T) {
 			}
 		})
 	}
+}
+
+func sshOf(fingerprint *string) func() string {
+	if fingerprint == nil {
+		return nil
+	}
+	return func() string { return *fingerprint }
 }
 
 func TestRefused(t *testing.T) {

@@ -16,11 +16,11 @@ func (a *app) applianceCommand() *cobra.Command {
 
 func (a *app) applianceSettings() *cobra.Command {
 	return &cobra.Command{
-		Use:   "settings FILE DIR",
+		Use:   "settings BOOT DIR",
 		Short: "Read the settings on the boot partition into files below a folder",
-		Long: `Read FILE, lines of KEY=VALUE, and write each setting to a file of its own below
-DIR. Lines that are wrong are named and passed over; it fails only if DIR cannot
-be written.`,
+		Long: `Read gatewayd.conf and what Raspberry Pi Imager has written in the folder BOOT,
+and write each setting to a file of its own below DIR. What is wrong is named and
+passed over; it fails only if DIR cannot be written.`,
 		Args: args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, errs := appliance.LoadSettings(args[0])

@@ -14,14 +14,18 @@ import (
 )
 
 func (a *app) pageCommand() *cobra.Command {
-	var listen, problems, notices string
+	var listen, problems, notices, ssh, name string
 	c := &cobra.Command{
 		Use:   "page",
 		Short: "Serve a page that says what the gateway sees and what is missing",
 		Long: `Serve a page for people that says in plain words what the gateway sees: the
 dongle, the network of the devices, the network it is connected to, and what is
 missing. It only shows. It is a process of its own, so that it can also tell
-that the gateway does not run.`,
+that the gateway does not run.
+
+With --name the page is also found by the host's name, http://NAME.local, by
+multicast DNS. If another host has that name, this one takes the next that is
+free, NAME-2, becomes that and keeps it in the file.`,
 		Example: `  gatewayd page --listen 127.0.0.1:8080`,
 		Args:    args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -37,14 +41,25 @@ that the gateway does not run.`,
 				Links:    links,
 				Problems: func() []string { return lines(problems) },
 				Notices:  func() []string { return lines(notices) },
+				SSH:      func() string { return strings.Join(lines(ssh), " ") },
 				Hostname: hostname,
+				Local:    name != "",
 			})
-			return p.ListenAndServe(c.Context(), listen)
+			if name == "" {
+				return p.ListenAndServe(c.Context(), listen)
+			}
+			port, err := listenPort(listen)
+			if err != nil {
+				return usageError{err}
+			}
+			return a.named(c.Context(), name, port, func(ctx context.Context) error { return p.ListenAndServe(ctx, listen) })
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "address and port to answer on; without an address: on all")
 	c.Flags().StringVar(&problems, "problems", "", "file with what is wrong in the settings, one a line")
 	c.Flags().StringVar(&notices, "notices", "", "file with what else is wrong with this host, likewise")
+	c.Flags().StringVar(&ssh, "ssh", "", "file with the fingerprint of this host's SSH key, if there is SSH")
+	c.Flags().StringVar(&name, "name", "", "publish the host's name, and keep in this file the one that it gets if it is taken")
 	return c
 }
 

@@ -6,12 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-
-	"github.com/google/renameio/v2"
 
 	"gatewayd/radio"
 	"gatewayd/thread/meshcop"
@@ -20,13 +20,18 @@ import (
 // maxSettings bounds gatewayd.conf, in bytes.
 const maxSettings = 64 << 10
 
-// Settings are what gatewayd.conf says. The zero value is that of an empty
-// file: DHCP, the dongle that is found, a network of its own.
+// Settings are what is said on the boot partition. The zero value is that of an
+// empty file: DHCP, no SSH, the dongle that is found, a network of its own.
 type Settings struct {
 	Hostname string       // without domain
 	Address  netip.Prefix // fixed IPv4 address with its network; zero: by DHCP
 	Gateway  netip.Addr   // of the fixed address
 	DNS      []netip.Addr // likewise
+	NTP      []string     // names or addresses; empty: those of DHCP, or the pool
+	TimeZone string       // by its name in the tz database; empty: UTC
+	User     string       // who logs in, beside root
+	Password string       // of the console, as crypt(3) hashes it; empty: no login there
+	SSHKeys  []string     // that may log in; empty: no SSH
 	Radio    string       // URL; empty: whatever dongle is found
 	Dataset  []byte       // of the network to adopt, as TLVs
 }
@@ -47,16 +52,41 @@ func (e *SettingsError) Error() string {
 
 func (e *SettingsError) Unwrap() error { return e.Err }
 
-// LoadSettings is ParseSettings for a file. One that is missing says nothing.
-func LoadSettings(file string) (Settings, []error) {
-	b, err := os.ReadFile(file)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return Settings{}, nil
-	case err != nil:
-		return Settings{}, []error{&SettingsError{File: file, Err: err}}
+// settingsFile is the one that is meant to be edited.
+const settingsFile = "gatewayd.conf"
+
+// LoadSettings reads what is said in the folder that the boot partition is
+// mounted at: in gatewayd.conf, and in what Raspberry Pi Imager writes. The
+// first wins where both speak; keys add up.
+func LoadSettings(dir string) (s Settings, errs []error) {
+	for _, name := range []string{"custom.toml", "rpi-preseed.toml", settingsFile} {
+		file := filepath.Join(dir, name)
+		b, err := readSettings(file)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+		case err != nil:
+			errs = append(errs, &SettingsError{File: file, Err: err})
+		case name == settingsFile:
+			errs = append(errs, s.parse(file, b)...)
+		default:
+			errs = append(errs, s.parseImager(file, b)...)
+		}
 	}
-	return ParseSettings(file, b)
+	return s, append(errs, strangers(dir)...)
+}
+
+// readSettings reads a file that is not larger than it should be.
+func readSettings(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSettings+1))
+	if err == nil && len(b) > maxSettings {
+		err = fmt.Errorf("has more than %d bytes", maxSettings)
+	}
+	return b, err
 }
 
 // ParseSettings reads lines of KEY=VALUE. Empty lines and those that begin with
@@ -67,6 +97,12 @@ func ParseSettings(file string, b []byte) (s Settings, errs []error) {
 	if len(b) > maxSettings {
 		return s, []error{&SettingsError{File: file, Err: fmt.Errorf("has more than %d bytes", maxSettings)}}
 	}
+	errs = s.parse(file, b)
+	return s, errs
+}
+
+// parse adds the lines of a file to s.
+func (s *Settings) parse(file string, b []byte) (errs []error) {
 	seen := map[string]int{}
 	lines := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(b, []byte("\ufeff"))))
 	lines.Buffer(nil, maxSettings+1)
@@ -82,7 +118,7 @@ func ParseSettings(file string, b []byte) (s Settings, errs []error) {
 		if ok {
 			err = s.set(key, unquote(strings.TrimSpace(value)))
 		}
-		if first := seen[key]; ok && err == nil && first != 0 {
+		if first := seen[key]; ok && err == nil && first != 0 && key != "ssh_key" {
 			err = fmt.Errorf("%s is given in line %d already; this one counts", key, first)
 		}
 		if err != nil {
@@ -98,7 +134,7 @@ func ParseSettings(file string, b []byte) (s Settings, errs []error) {
 		errs = append(errs, &SettingsError{file, gatewayLine, fmt.Errorf("gateway: %v is not in the network of an address that is given", s.Gateway)})
 		s.Gateway = netip.Addr{}
 	}
-	return s, errs
+	return errs
 }
 
 func unquote(v string) string {
@@ -142,6 +178,38 @@ func (s *Settings) set(key, value string) error {
 			list = append(list, a)
 		}
 		s.DNS = list
+	case "ntp":
+		var list []string
+		for _, v := range strings.Fields(strings.ReplaceAll(value, ",", " ")) {
+			if _, err := netip.ParseAddr(v); err != nil && checkDomain(v) != nil {
+				return fail(fmt.Errorf("%q is neither a name nor an address", v))
+			}
+			list = append(list, v)
+		}
+		s.NTP = list
+	case "timezone":
+		if _, err := ZoneRule(value); err != nil {
+			return fail(err)
+		}
+		s.TimeZone = value
+	case "user":
+		if !userName.MatchString(value) || value == "nobody" {
+			return fail(fmt.Errorf("%q is no name to log in with: want up to 32 small letters, digits, - and _, beginning with a letter", value))
+		}
+		s.User = value
+	case "password":
+		if err := checkHash(value); err != nil {
+			return fail(err)
+		}
+		s.Password = value
+	case "ssh_key":
+		key, err := checkKey(value)
+		if err != nil {
+			return fail(err)
+		}
+		if !slices.Contains(s.SSHKeys, key) {
+			s.SSHKeys = append(s.SSHKeys, key)
+		}
 	case "radio":
 		if value == "auto" {
 			s.Radio = ""
@@ -165,64 +233,10 @@ func (s *Settings) set(key, value string) error {
 		}
 		s.Dataset = b
 	default:
-		return fmt.Errorf("there is no %q: want hostname, address, gateway, dns, radio or dataset", key)
-	}
-	return nil
-}
-
-// checkHostname takes a label of RFC 1123 Section 2.1.
-func checkHostname(v string) error {
-	if len(v) == 0 || len(v) > 63 {
-		return errors.New("want 1 to 63 letters, digits and hyphens")
-	}
-	for i, c := range []byte(v) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case c == '-' && i > 0 && i < len(v)-1:
-		default:
-			return fmt.Errorf("%q has %q at byte %d: want letters, digits, and hyphens within", v, v[i:i+1], i)
+		if strings.HasPrefix(key, "wifi") || strings.HasPrefix(key, "wlan") {
+			return fail(errNoWiFi)
 		}
-	}
-	return nil
-}
-
-// Write puts every setting that is given into a file of its own below dir, for
-// the scripts that bring the system up, and what was wrong into "problems",
-// one a line. Values have been checked: no script has to.
-func (s *Settings) Write(dir string, errs []error) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("appliance: %w", err)
-	}
-	files := map[string]string{"hostname": s.Hostname, "address": "", "gateway": "", "radio": s.Radio, "dataset": hex.EncodeToString(s.Dataset)}
-	if s.Address.IsValid() {
-		files["address"] = s.Address.String()
-	}
-	if s.Gateway.IsValid() {
-		files["gateway"] = s.Gateway.String()
-	}
-	var dns, problems []string
-	for _, a := range s.DNS {
-		dns = append(dns, a.String())
-	}
-	for _, err := range errs {
-		problems = append(problems, strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", "; "), "appliance: "))
-	}
-	files["dns"], files["problems"] = strings.Join(dns, "\n"), strings.Join(problems, "\n")
-	for name, value := range files {
-		file := filepath.Join(dir, name)
-		if value == "" {
-			if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return fmt.Errorf("appliance: %w", err)
-			}
-			continue
-		}
-		mode := os.FileMode(0o644)
-		if name == "dataset" {
-			mode = 0o600 // it holds the network's key
-		}
-		if err := renameio.WriteFile(file, []byte(value+"\n"), mode); err != nil {
-			return fmt.Errorf("appliance: %w", err)
-		}
+		return fmt.Errorf("there is no %q: want hostname, address, gateway, dns, ntp, timezone, user, password, ssh_key, radio or dataset", key)
 	}
 	return nil
 }

@@ -19,6 +19,13 @@ const dataset = "0e080000000000010000" + "00030000" + "0f" + "35060004001fffe0" 
 	"030a6f7074696f6e2d617070" + "0708fd0011112222" + "0000" + "051000112233445566778899aabbccddeeff" +
 	"041000112233445566778899aabbccddeeff" + "0c0402a0f7f8"
 
+const (
+	key   = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBjnR4LbUUY2fPYDLzsW6dGhWzcVDaoGLBOYlNDbNjt0 a@b c"
+	other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBjnR4LbUUY2fPYDLzsW6dGhWzcVDaoGLBOYlNDbNjt1"
+	// Of the password "test", by `openssl passwd -5 -salt saltsalt test`.
+	hash = "$5$saltsalt$q6kNPzk9GPb3dpYKO2TUS45z2kiVxsUVz7eWVJcih.0"
+)
+
 func TestParseSettings(t *testing.T) {
 	raw, err := hex.DecodeString(dataset)
 	if err != nil {
@@ -52,6 +59,21 @@ func TestParseSettings(t *testing.T) {
 		{"dataset of letters", "dataset=xyz", Settings{}, []string{"boot.conf:1: dataset: want hexadecimal"}},
 		{"dataset cut", "dataset=" + dataset[:60], Settings{}, []string{"boot.conf:1: dataset: "}},
 		{"dataset without a key", "dataset=030a6f7074696f6e2d617070", Settings{}, []string{"boot.conf:1: dataset: lacks"}},
+		{"who may come in", "user=pi\npassword='" + hash + "'\nssh_key=\"" + key + "\"\nssh_key= " + strings.ReplaceAll(other, " ", "\t") + "\nssh_key=" + key,
+			Settings{User: "pi", Password: hash, SSHKeys: []string{key, other}}, nil},
+		{"time", "timezone=Europe/Berlin\nntp=192.0.2.3, 2.pool.ntp.org\n", Settings{TimeZone: "Europe/Berlin", NTP: []string{"192.0.2.3", "2.pool.ntp.org"}}, nil},
+		{"no such zone", "timezone=Berlin", Settings{}, []string{`boot.conf:1: timezone: there is no time zone "Berlin"`}},
+		{"bad time server", "ntp=a;b", Settings{}, []string{`boot.conf:1: ntp: "a;b" is neither`}},
+		{"bad user", "user=a:b", Settings{}, []string{`boot.conf:1: user: "a:b" is no name`}},
+		{"a password", "password=hunter2", Settings{}, []string{"boot.conf:1: password: this is no hash"}},
+		{"another hash", "password=$y$j9T$abc$def", Settings{}, []string{"boot.conf:1: password: this system cannot check"}},
+		{"hash cut", "password=" + hash[:40], Settings{}, []string{"boot.conf:1: password: the hash is not complete"}},
+		{"hash of another length", "password=" + strings.Replace(hash, "5", "6", 1), Settings{}, []string{"boot.conf:1: password: the hash is not complete"}},
+		{"a private key", "ssh_key=-----BEGIN OPENSSH PRIVATE KEY-----", Settings{}, []string{"boot.conf:1: ssh_key: this is a private key"}},
+		{"not a key", "ssh_key=on", Settings{}, []string{"boot.conf:1: ssh_key: want a public key"}},
+		{"key cut", "ssh_key=" + key[:60], Settings{}, []string{"boot.conf:1: ssh_key: the key is not complete"}},
+		{"key of another type", "ssh_key=ssh-rsa" + key[11:], Settings{}, []string{"boot.conf:1: ssh_key: the key is of another type"}},
+		{"Wi-Fi", "wifi_ssid=home", Settings{}, []string{"boot.conf:1: wifi_ssid: this system has no Wi-Fi"}},
 		{"too long", strings.Repeat("#", maxSettings+1), Settings{}, []string{"boot.conf: has more than 65536 bytes"}},
 	}
 	for _, tt := range tests {
@@ -75,19 +97,27 @@ func TestParseSettings(t *testing.T) {
 
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
-	s, errs := ParseSettings("boot.conf", []byte("hostname=a\naddress=192.0.2.7/24\ndns=192.0.2.1\ndataset="+dataset+"\nx=1\n"))
+	s, errs := ParseSettings("boot.conf", []byte("hostname=a\naddress=192.0.2.7/24\ndns=192.0.2.1\ndataset="+dataset+
+		"\ntimezone=Europe/Berlin\nuser=pi\npassword="+hash+"\nssh_key="+key+"\nssh_key="+other+"\nntp=192.0.2.3 ntp.example\nx=1\n"))
 	if err := s.Write(dir, errs); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"hostname": "a\n", "address": "192.0.2.7/24\n", "dns": "192.0.2.1\n", "dataset": dataset + "\n",
-		"problems": "boot.conf:5: there is no \"x\": want hostname, address, gateway, dns, radio or dataset\n"} {
+		"timezone": "Europe/Berlin\n", "user": "pi\n",
+		"password": hash + "\n", "authorized_keys": key + "\n" + other + "\n", "ntp": "192.0.2.3\nntp.example\n",
+		"problems": "boot.conf:11: there is no \"x\": want hostname, address, gateway, dns, ntp, timezone, user, password, ssh_key, radio or dataset\n"} {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || string(b) != want {
 			t.Errorf("%s holds %q, %v, want %q", name, b, err, want)
 		}
 	}
-	if fi, err := os.Stat(filepath.Join(dir, "dataset")); err != nil || fi.Mode().Perm() != 0o600 {
-		t.Errorf("the dataset, which holds a key, is %v, %v", fi.Mode(), err)
+	for _, name := range []string{"dataset", "password"} {
+		if fi, err := os.Stat(filepath.Join(dir, name)); err != nil || fi.Mode().Perm() != 0o600 {
+			t.Errorf("%s, a secret, is %v, %v", name, fi.Mode(), err)
+		}
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "localtime")); err != nil || !strings.HasSuffix(string(b), "\nCET-1CEST,M3.5.0,M10.5.0/3\n") {
+		t.Errorf("local time is %q, %v", b, err)
 	}
 	// What is no longer said leaves nothing behind.
 	if err := new(Settings).Write(dir, nil); err != nil {
@@ -114,6 +144,11 @@ func FuzzParseSettings(f *testing.F) {
 		if s.Dataset != nil {
 			if _, err := meshcop.DecodeDataset(s.Dataset); err != nil {
 				t.Fatal(err)
+			}
+		}
+		for _, k := range s.SSHKeys {
+			if again, err := checkKey(k); err != nil || again != k {
+				t.Fatalf("key %q, again %q, %v", k, again, err)
 			}
 		}
 		for _, err := range errs {

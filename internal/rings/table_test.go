@@ -102,6 +102,8 @@ var table = map[string]ring{
 	"simnode":            daemon,
 	"store":              daemon,
 
+	"internal/appliance/zonegen": daemon,
+
 	"internal/rings":    support,
 	"internal/simair":   support,
 	"interop":           support,
