@@ -21,6 +21,7 @@ type watcher struct {
 	mu      sync.Mutex
 	last    time.Time // answer
 	longest time.Duration
+	told    time.Time // the last answer before the silence that tell told of
 }
 
 // routable is a device's address of the mesh's routable prefix.
@@ -57,6 +58,8 @@ func (w *watcher) run() {
 			// Whoever finds devices by name learns of a new address.
 			w.t.Logf("the device is at %s now, was at %s", now, w.addr)
 			w.addr = now
+		} else {
+			w.tell()
 		}
 		select {
 		case <-w.stop:
@@ -65,6 +68,21 @@ func (w *watcher) run() {
 		}
 	}
 }
+
+// tell logs what the device knows, once in a silence that is too long.
+func (w *watcher) tell() {
+	if time.Since(w.last) < tolerated || w.told.Equal(w.last) {
+		return
+	}
+	w.told = w.last
+	for _, q := range []string{"state", "ipaddr -v", "neighbor table", "router table", "netdata show", "eidcache", "counters mac"} {
+		out, err := w.c.try(q, 5*time.Second)
+		w.t.Logf("not reached for %v; %s: %v\n%s", time.Since(w.last).Round(time.Second), q, err, strings.Join(out, "\n"))
+	}
+}
+
+// tolerated is how long a LAN may be without the mesh when a gateway goes.
+const tolerated = 10 * time.Second
 
 // reached does what disturbs the way to the device and looks for half a minute
 // how long the host does not reach it.
@@ -79,7 +97,7 @@ func (w *watcher) reached(what string, do func()) {
 	silence := max(w.longest, time.Since(w.last))
 	w.mu.Unlock()
 	w.t.Logf("%s: the longest silence was %v", what, silence.Round(100*time.Millisecond))
-	if silence > 10*time.Second {
+	if silence > tolerated {
 		routes, _ := w.lan.host.command("ip", "-6", "route").CombinedOutput()
 		w.t.Errorf("%s: the LAN's host did not reach the device for %v; its routes:\n%s", what, silence, routes)
 	}

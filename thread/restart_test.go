@@ -55,6 +55,44 @@ func TestLeaderRestarts(t *testing.T) {
 	}
 }
 
+// A router that restarts is linked with all its neighbours at once, not only
+// with the one that answered first.
+func TestRouterRestarts(t *testing.T) {
+	w := newWorld(t, 12)
+	nodes := []*sim.Node{w.add("leader", sim.FTD), w.add("a", sim.FTD), w.add("b", sim.FTD), w.add("c", sim.FTD)}
+	w.Link(nodes...)
+	w.form(nodes[0])
+	w.attach(nodes[1:]...)
+	linked := func(a, b *sim.Node) bool {
+		r := a.Table().RouterByExt(b.MAC().Ext())
+		return r != nil && r.State == neighbor.Valid
+	}
+	w.await("all are routers with links", 10*time.Minute, func() bool {
+		for _, a := range nodes {
+			for _, b := range nodes {
+				if a != b && (a.MLE().Role() < mle.Router || !linked(a, b)) {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	for range 5 {
+		n := nodes[3]
+		n.Kill()
+		w.Run(5 * time.Second)
+		n.Restart()
+		w.up(n)
+		w.await("is a router again", 10*time.Second, func() bool { return n.MLE().Role() == mle.Router })
+		w.Run(1500 * time.Millisecond)
+		for _, o := range nodes[:3] {
+			if !linked(n, o) || !linked(o, n) {
+				t.Errorf("no link with %s", o.Name)
+			}
+		}
+	}
+}
+
 // What a leader or a router served before a restart stays in the network data
 // until it serves it again, and goes if it does not.
 func TestServedIsKept(t *testing.T) {

@@ -175,7 +175,8 @@ func (m *MLE) linkAcceptReceived(x *rx) {
 	case r == nil || source == m.rloc16:
 		m.refuse(x, RefusedUnknown, "no such router")
 		return
-	case !matches(response, r.Challenge) && !m.provedBefore(x, r) || r.State == neighbor.Valid && r.Ext != x.ext:
+	case !matches(response, r.Challenge) && !m.provedBefore(x, r) && !m.restoring.answeredLate(response, m.cfg.Clock.Now()) ||
+		r.State == neighbor.Valid && r.Ext != x.ext:
 		m.refuse(x, RefusedChallenge, "")
 		return
 	case m.role != Child && leader.Partition != m.partition.Partition:

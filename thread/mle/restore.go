@@ -21,6 +21,9 @@ const (
 	restoreMin       = 4500 * time.Millisecond
 	restoreMax       = 5500 * time.Millisecond
 	restoreLast      = 2 * time.Second
+	// lateAnswers is how long the neighbours that did not answer first are still
+	// linked with by their answers, which come within a second.
+	lateAnswers = 2 * time.Second
 )
 
 // restoring is the way back into the stored role of a router or leader.
@@ -30,6 +33,13 @@ type restoring struct {
 	alone     bool // a leader without other routers: it leads again if nobody answers
 	tries     int  // left
 	challenge Challenge
+	late      time.Time // restored already: until then answers to challenge make links
+}
+
+// answeredLate reports whether a response is that of a neighbour after the one
+// by whose word the role was resumed.
+func (r *restoring) answeredLate(response Challenge, now time.Time) bool {
+	return now.Before(r.late) && matches(response, r.challenge)
 }
 
 // restore comes back as what was stored, or attaches.
@@ -150,7 +160,7 @@ func (m *MLE) restoreRouter(leader LeaderData, route *Route) bool {
 		_ = m.BecomeDetached()
 		return false
 	}
-	m.restoring = restoring{}
+	m.restoring = restoring{challenge: m.restoring.challenge, late: m.cfg.Clock.Now().Add(lateAnswers)}
 	m.setPartition(leader)
 	m.clearRouters()
 	m.routing.id = neighbor.RouterID(m.rloc16)
