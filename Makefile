@@ -9,7 +9,7 @@ FUZZTIME ?= 30s
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: image image-test check-buildroot packages build demo test bench lint interop interop-toranj fuzz fmt-check vet clean
+.PHONY: image card image-test package-test check-buildroot packages build demo test bench lint interop interop-toranj fuzz fmt-check vet clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/gatewayd ./cmd/gatewayd
@@ -59,11 +59,21 @@ packages:
 # The appliance's image out of Debian's parts, started in QEMU: docs/appliance.md.
 # Needs qemu-system-arm, genimage, mtools, dosfstools, e2fsprogs, kmod, cpio, zstd.
 IMAGE := dist/image-test
-image-test: build
+card:
 	CGO_ENABLED=0 GOARCH=arm64 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(IMAGE)/gatewayd ./cmd/gatewayd
 	image/debian.sh $(IMAGE)/gatewayd $(IMAGE)
+
+image-test: build card
 	GATEWAYD_IMAGE=$(CURDIR)/$(IMAGE)/sdcard.img GATEWAYD_HOST_PROGRAM=$(CURDIR)/bin/gatewayd \
 		go test -tags image -count 1 -timeout 20m -v ./image $(IMAGEFLAGS)
+
+# The Debian package in a Debian machine in QEMU: packaging/README.md. Needs root,
+# qemu-system-x86, mmdebstrap, e2fsprogs, kmod, cpio, zstd, xz-utils.
+VM := dist/debian-vm
+package-test: build packages card
+	image/vm.sh $(VM)
+	GATEWAYD_IMAGE=$(CURDIR)/$(IMAGE)/sdcard.img GATEWAYD_VM=$(CURDIR)/$(VM) GATEWAYD_DEB=$$(ls $(CURDIR)/dist/gatewayd_*_amd64.deb) GATEWAYD_HOST_PROGRAM=$(CURDIR)/bin/gatewayd \
+		go test -tags image -count 1 -timeout 30m -v -run TestPackage ./image
 
 # The image for Raspberry Pis, with Buildroot: buildroot/README.md.
 image:

@@ -153,7 +153,7 @@ func TestValidate(t *testing.T) {
 		{"radio", "", "gateway: radio: none is given: want a URL like spinel+hdlc+uart:///dev/ttyACM0"},
 		{"radio", "/dev/ttyUSB1", ""},
 		{"radio", "sim:1", ""},
-		{"radio", "ttyUSB1", `gateway: radio: URL "ttyUSB1": it must begin like spinel+hdlc+uart:///dev/...`},
+		{"radio", "ttyUSB1", `gateway: radio: URL "ttyUSB1": it must be auto or begin like spinel+hdlc+uart:///dev/...`},
 		{"radio", "spinel+hdlc+uart://%zz", `gateway: radio: URL "spinel+hdlc+uart://%zz": `},
 		{"radio", "spinel+hdlc+uart:///dev/ttyACM0?baud=1", "parameter baud: there is no such parameter"},
 		{"radio", "spinel+hdlc+forkpty:///usr/bin/ot-rcp?forkpty-arg=1", ""},

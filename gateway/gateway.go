@@ -70,6 +70,7 @@ type Gateway struct {
 	link       *spinel.Link
 	port       *transport.Port
 	url        radio.URL
+	dialer     *transport.Dialer // nil unless the radio is a device
 
 	gen      uint64 // of the port's present connection
 	lastErr  error  // why the radio's connection is away
@@ -244,7 +245,8 @@ func (g *Gateway) build(now time.Time) error {
 	case g.url.Bus == radio.BusSim || g.url.Bus == radio.BusZEP:
 		dial = g.dialMedium
 	default:
-		dial = transport.NewDialer(g.url).Dial
+		g.dialer = transport.NewDialer(g.url)
+		dial = g.dialer.Dial
 	}
 	g.port = transport.NewPort(transport.PortConfig{Dial: dial})
 	return nil

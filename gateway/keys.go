@@ -28,7 +28,7 @@ func (k Key) Set(c *Config, value string) { *k.field(c) = value }
 // Keys lists every setting in the order a reader wants them.
 var Keys = []Key{{
 	Name:  "radio",
-	Usage: "radio to use, as a URL: spinel+hdlc+uart:///dev/ttyACM0?uart-baudrate=460800",
+	Usage: "radio to use: a URL as spinel+hdlc+uart:///dev/ttyACM0?uart-baudrate=460800, or auto: one on USB",
 	field: func(c *Config) *string { return &c.Radio },
 	check: checkRadio,
 }, {

@@ -7,6 +7,7 @@ import (
 	"gatewayd/radio"
 	"gatewayd/radio/hdlc"
 	"gatewayd/radio/spinel"
+	"gatewayd/radio/transport"
 	"gatewayd/thread/joining"
 	"gatewayd/thread/meshcop"
 )
@@ -34,8 +35,15 @@ type Radio struct {
 func (g *Gateway) Radio() Radio {
 	r := Radio{URL: g.url, State: g.link.State(), Why: g.radioWhy, Err: g.lastErr,
 		Identity: g.link.Identity(), Stats: g.link.Stats(), Line: g.link.LineStats(), Dropped: g.port.Dropped()}
-	if r.State == spinel.Suspect || r.State == spinel.Unusable {
+	if g.dialer != nil {
+		r.URL = g.dialer.URL()
+	}
+	var unfit *transport.UnfitError
+	switch {
+	case r.State == spinel.Suspect || r.State == spinel.Unusable:
 		r.Guess = g.guess()
+	case errors.As(r.Err, &unfit) && unfit.Problem == "":
+		r.Guess = unfit.Guess
 	}
 	return r
 }

@@ -11,7 +11,7 @@ version=${1#v}
 epoch=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH=$epoch
 
-rm -rf dist && mkdir -p dist/bin
+rm -rf dist/{bin,*.deb,*.tar.gz,*.spdx.json,SHA256SUMS} && mkdir -p dist/bin
 # arch of Go, variables, arch of Debian
 rows=("amd64 GOARCH=amd64 amd64" "arm64 GOARCH=arm64 arm64" "arm GOARCH=arm,GOARM=6 armhf")
 for row in "${rows[@]}"; do
@@ -36,4 +36,4 @@ done
 go run ./packaging/sbom -version "$version" -time "$epoch" dist/bin/gatewayd-amd64 >"dist/gatewayd-$version.spdx.json"
 rm -r dist/bin
 (cd dist && sha256sum -- *.deb *.tar.gz *.spdx.json >SHA256SUMS)
-ls -l dist
+ls -l dist/*.* dist/SHA256SUMS

@@ -22,9 +22,10 @@ const (
 	BusUnix            // a stream socket
 	BusSim             // a simulated medium, see URL.Path
 	BusZEP             // a medium of ZEP datagrams
+	BusAuto            // the USB serial device that turns out to be one
 )
 
-var busNames = [...]string{"uart", "forkpty", "tcp", "unix", "sim", "zep"}
+var busNames = [...]string{"uart", "forkpty", "tcp", "unix", "sim", "zep", "auto"}
 
 func (b Bus) String() string {
 	if int(b) < len(busNames) {
@@ -62,7 +63,8 @@ const DefaultBaud = 115200
 //	sim:name
 //	zep://host:port?local=:port&eui64=0200000000000001
 //
-// A path alone, /dev/ttyACM0, is that of a serial device.
+// A path alone, /dev/ttyACM0, is that of a serial device; auto is the USB serial
+// device that turns out to be a radio.
 type URL struct {
 	Bus  Bus
 	Path string // device, program, socket; of BusSim all after the colon
@@ -93,7 +95,7 @@ const busFrame = 150
 // BusTime is how long a frame takes to the radio, at most, as far as the URL
 // tells.
 func (u URL) BusTime() time.Duration {
-	if u.Bus != BusUART {
+	if u.Bus != BusUART && u.Bus != BusAuto {
 		return u.BusLatency
 	}
 	baud := u.Baud
@@ -111,6 +113,8 @@ func (u URL) BusTime() time.Duration {
 func (u URL) String() string {
 	var b strings.Builder
 	switch u.Bus {
+	case BusAuto:
+		return "auto"
 	case BusSim:
 		return "sim:" + u.Path
 	case BusTCP:
@@ -199,6 +203,10 @@ var buses = map[string]Bus{
 // ParseURL parses a radio URL. Errors name the parameter that is wrong.
 func ParseURL(s string) (URL, error) {
 	u := URL{StopBits: 1}
+	if s == "auto" {
+		u.Bus = BusAuto
+		return u, nil
+	}
 	if rest, ok := strings.CutPrefix(s, "sim:"); ok {
 		u.Bus, u.Path = BusSim, rest
 		return u, nil
@@ -212,7 +220,7 @@ func ParseURL(s string) (URL, error) {
 	}
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok {
-		return fail("it must begin like spinel+hdlc+uart:///dev/...")
+		return fail("it must be auto or begin like spinel+hdlc+uart:///dev/...")
 	}
 	if u.Bus, ok = buses[scheme]; !ok {
 		if strings.HasPrefix(scheme, "spinel+spi") {

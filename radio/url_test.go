@@ -30,6 +30,7 @@ func TestParseURL(t *testing.T) {
 		{"spinel+hdlc+tcp://slzb.local:6638", URL{Bus: BusTCP, Addr: "slzb.local:6638"}, ""},
 		{"spinel+hdlc+tcp://[fd00::1]:6638/", URL{Bus: BusTCP, Addr: "[fd00::1]:6638"}, "spinel+hdlc+tcp://[fd00::1]:6638"},
 		{"spinel+hdlc+unix:///run/rcp.sock", URL{Bus: BusUnix, Path: "/run/rcp.sock"}, ""},
+		{"auto", URL{Bus: BusAuto}, ""},
 		{"sim:demo?seed=1", URL{Bus: BusSim, Path: "demo?seed=1"}, ""},
 		{"zep://[::1]:17754", URL{Bus: BusZEP, Addr: "[::1]:17754"}, ""},
 		{"zep://riot.local/", URL{Bus: BusZEP, Addr: "riot.local:17754"}, "zep://riot.local:17754"},
@@ -70,8 +71,8 @@ func TestParseURL(t *testing.T) {
 
 func TestParseURLErrors(t *testing.T) {
 	tests := []struct{ in, want string }{
-		{"", "must begin like"},
-		{"ttyACM0", "must begin like"},
+		{"", "must be auto or begin like"},
+		{"ttyACM0", "must be auto or begin like"},
 		{"http://x", `unknown scheme "http"`},
 		{"spinel+spi:///dev/spidev0.0?spi-mode=0", "SPI are not supported"},
 		{"spinel+hdlc+uart://dev/ttyACM0", "must be absolute"},

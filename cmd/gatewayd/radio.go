@@ -61,6 +61,9 @@ using the radio. It fails if the radio is of no use to the gateway.`,
 			if u.Bus == radio.BusSim || u.Bus == radio.BusZEP {
 				return usageError{errors.New("a simulated radio is part of the gateway: there is nothing to probe")}
 			}
+			if u.Bus == radio.BusAuto {
+				return usageError{errors.New("auto is for the gateway: name the device to be probed, such as /dev/ttyACM0")}
+			}
 			r, err := transport.Probe(c.Context(), u)
 			if err != nil {
 				return err

@@ -156,7 +156,7 @@ func checkOther(e *exam) {
 }
 
 func checkModemManager(e *exam) {
-	if strings.Contains(e.Radio, "/dev/ttyACM") && e.runs("ModemManager") {
+	if (strings.Contains(e.Radio, "/dev/ttyACM") || e.Radio == "auto") && e.runs("ModemManager") {
 		e.warn("ModemManager", "systemctl disable --now ModemManager", "ModemManager tries whether the radio is a modem, which upsets it.")
 	}
 }

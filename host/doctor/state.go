@@ -45,7 +45,10 @@ func checkDataVolatile(e *exam) {
 		return
 	}
 	s, err := e.sys.statfs(e.DataDir)
-	if err == nil && (s.Type == unix.TMPFS_MAGIC || s.Type == unix.RAMFS_MAGIC) {
+	if err != nil {
+		return
+	}
+	if magic := uint32(s.Type); magic == unix.TMPFS_MAGIC || magic == unix.RAMFS_MAGIC { // signed, of a word's size
 		e.problem(e.DataDir, "choose a data-dir on a disk; in a container, a volume: -v gatewayd:"+e.DataDir,
 			"%s is in memory: after a restart of the machine the network and its prefixes are others.", e.DataDir)
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"gatewayd/radio"
 )
@@ -73,25 +74,59 @@ func usbIdentity(sys, tty string) (usbID, bool) {
 }
 
 // Dialer opens the same device again and again, also after the kernel has
-// given it another name.
+// given it another name. With radio.BusAuto it looks for one, and for another
+// one when that has gone.
 type Dialer struct {
-	URL radio.URL
+	sys    string  // "/sys", but in tests
+	finder *finder // nil if a device is named
 
-	sys  string // "/sys", but in tests
+	mu  sync.Mutex
+	url radio.URL // BusAuto until one was found
+
 	id   usbID
 	isID bool // id is known
 }
 
 // NewDialer returns a Dialer of u.
-func NewDialer(u radio.URL) *Dialer { return &Dialer{URL: u, sys: "/sys"} }
+func NewDialer(u radio.URL) *Dialer {
+	d := &Dialer{url: u, sys: "/sys"}
+	if u.Bus == radio.BusAuto {
+		d.finder = &finder{dev: "/dev", dial: Dial}
+	}
+	return d
+}
 
-// Dial opens the device.
+// URL is what is opened: with radio.BusAuto the device last found, if one was.
+func (d *Dialer) URL() radio.URL {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.url
+}
+
+// Dial opens the device. Only one goroutine may call it.
 func (d *Dialer) Dial(ctx context.Context) (Conn, error) {
-	u := d.URL
+	u := d.URL()
+	if u.Bus != radio.BusAuto {
+		c, err := d.open(ctx, u)
+		if err == nil || d.finder == nil {
+			return c, err
+		}
+	}
+	u, err := d.finder.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	d.url, d.isID = u, false
+	d.mu.Unlock()
+	return d.open(ctx, u)
+}
+
+func (d *Dialer) open(ctx context.Context, u radio.URL) (Conn, error) {
 	if u.Bus != radio.BusUART {
 		return Dial(ctx, u)
 	}
-	u.Path = d.path()
+	u.Path = d.path(u.Path)
 	c, err := Dial(ctx, u)
 	if err == nil && !d.isID {
 		d.id, d.isID = usbIdentity(d.sys, ttyName(u.Path))
@@ -108,25 +143,25 @@ func ttyName(path string) string {
 
 // path is where the device is now: under the name it was given, unless another
 // device has that now or none, and exactly one other port is the device.
-func (d *Dialer) path() string {
+func (d *Dialer) path(name string) string {
 	if !d.isID {
-		return d.URL.Path
+		return name
 	}
-	if id, ok := usbIdentity(d.sys, ttyName(d.URL.Path)); ok && id == d.id {
-		return d.URL.Path
+	if id, ok := usbIdentity(d.sys, ttyName(name)); ok && id == d.id {
+		return name
 	}
 	ttys, _ := filepath.Glob(filepath.Join(d.sys, "class/tty/*"))
 	found := ""
 	for _, tty := range ttys {
 		if id, ok := usbIdentity(d.sys, filepath.Base(tty)); ok && id == d.id {
 			if found != "" {
-				return d.URL.Path // two dongles that look the same
+				return name // two dongles that look the same
 			}
 			found = filepath.Join("/dev", filepath.Base(tty))
 		}
 	}
 	if found == "" {
-		return d.URL.Path
+		return name
 	}
 	return found
 }

@@ -254,7 +254,7 @@ func TestDialerFollows(t *testing.T) {
 	plug("ttyACM1", "B")
 	d := NewDialer(radio.URL{Path: "/dev/ttyACM0"})
 	d.sys = sys
-	if got := d.path(); got != "/dev/ttyACM0" {
+	if got := d.path("/dev/ttyACM0"); got != "/dev/ttyACM0" {
 		t.Errorf("at first %s", got)
 	}
 	d.id, d.isID = usbIdentity(sys, "ttyACM0")
@@ -262,19 +262,19 @@ func TestDialerFollows(t *testing.T) {
 		t.Errorf("identity %+v, %v", d.id, d.isID)
 	}
 	unplug("ttyACM0")
-	if got := d.path(); got != "/dev/ttyACM0" {
+	if got := d.path("/dev/ttyACM0"); got != "/dev/ttyACM0" {
 		t.Errorf("while it is away %s", got)
 	}
 	plug("ttyACM2", "A")
-	if got := d.path(); got != "/dev/ttyACM2" {
+	if got := d.path("/dev/ttyACM0"); got != "/dev/ttyACM2" {
 		t.Errorf("under another name %s", got)
 	}
 	plug("ttyACM0", "C") // its old name is another's now
-	if got := d.path(); got != "/dev/ttyACM2" {
+	if got := d.path("/dev/ttyACM0"); got != "/dev/ttyACM2" {
 		t.Errorf("with its old name taken %s", got)
 	}
 	plug("ttyACM3", "A") // two alike
-	if got := d.path(); got != "/dev/ttyACM0" {
+	if got := d.path("/dev/ttyACM0"); got != "/dev/ttyACM0" {
 		t.Errorf("with two alike %s", got)
 	}
 	if _, ok := usbIdentity(sys, "ttyS0"); ok {
