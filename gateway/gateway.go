@@ -67,6 +67,7 @@ type Gateway struct {
 	discovery  *discovery      // likewise
 	delegation *delegation     // nil if no prefix is to be asked for, too
 	backbone   *crossing       // nil if multicast does not leave the mesh, too
+	listeners  *listeners      // nil without an interface of the host's, and in other modes than Thread's
 	link       *spinel.Link
 	port       *transport.Port
 	url        radio.URL
@@ -269,6 +270,8 @@ func (g *Gateway) buildThread(now time.Time) {
 	}
 	if g.tun != nil {
 		cfg.Host = g.toHost
+		g.listeners = &listeners{g: g, news: make(chan struct{}, 1)}
+		g.drivers = append(g.drivers, g.listeners.run)
 	}
 	g.node = thread.New(cfg, now)
 	g.cli = newCLI(g.node, g.opt.Version)

@@ -22,6 +22,10 @@ func (g *Gateway) readTUN() {
 			}
 			return
 		}
+		if g.listeners != nil && host.IsListenerReport(buf[:n]) {
+			g.listeners.reported()
+			continue // the mesh has its own ways
+		}
 		p := append(make([]byte, 0, n+48), buf[:n]...) // room for an MPL option
 		select {
 		case g.packets <- p:
@@ -87,7 +91,7 @@ func (g *Gateway) hostConfig() host.Config {
 			c.Routes = append(c.Routes, host.Route{Dst: p.Prefix})
 		}
 	}
-	c.Groups = g.node.IP().Groups()
+	c.Groups = g.listeners.others(g.node.IP().Groups())
 	return c
 }
 
@@ -100,6 +104,9 @@ func (g *Gateway) syncTUN(ctx context.Context) {
 		case c := <-g.sync:
 			if err := g.tun.Sync(c); err != nil {
 				g.log.Warn("the host's interface is not quite as it should be", "id", "TUN-SYNC", "err", err)
+			}
+			if g.listeners != nil {
+				g.listeners.reported() // the kernel does not tell of programs that are left alone with a group
 			}
 		}
 	}

@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"bufio"
 	"fmt"
 	"net/netip"
 	"os/exec"
@@ -171,5 +172,100 @@ func TestBackbone(t *testing.T) {
 	_ = g.cmd.Wait()
 	if after := multicastState(t, ns); after != before {
 		t.Errorf("the kernel had\n%s\nand has\n%s", before, after)
+	}
+}
+
+// member is a program on the gateway's host that listens to a group on the
+// mesh's interface and says what it hears.
+type member struct {
+	heard chan string
+	leave func()
+}
+
+func (n *rcpNetns) member(group string, port int) *member {
+	n.t.Helper()
+	cmd := n.command("python3", "-u", "-c", fmt.Sprintf(`import socket, struct
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind((%[1]q, %[2]d))
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, %[1]q) + struct.pack("@I", socket.if_nametoindex("wpan0")))
+while True:
+    b, a = s.recvfrom(2000)
+    print(b.decode(), "from", a[0])
+`, group, port))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.start(cmd)
+	m := &member{heard: make(chan string, 100), leave: func() { _ = cmd.Process.Kill() }}
+	go func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			m.heard <- lines.Text()
+		}
+	}()
+	return m
+}
+
+// What programs of the gateway's host listen to on the mesh's interface they
+// hear from the mesh: the node listens for them, and to what is wider than the
+// mesh it tells its Backbone Router.
+func TestProgramsListen(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("SKIPPED: no python3")
+	}
+	ns := newRCPNetns(t)
+	ns.env = []string{nextOffset()}
+	l := newLAN(t, ns)
+	g := startGateway(t, ns, "sim:1", "--infra", l.gate)
+	g.form()
+	node := ns.program(g.bin, "node", "2")
+	dataset, _, _ := strings.Cut(g.ctl("ctl", "dataset", "active", "-x"), "\n")
+	for _, s := range []string{"dataset set active " + strings.TrimSpace(dataset), "ifconfig up", "thread start"} {
+		node.ask(s)
+	}
+	waitState(t, node.ask, 30*time.Second, "child", "router")
+	node.ask("udp open")
+	node.ask("udp bind :: 4321")
+
+	has := func(command, group string) bool {
+		return strings.Contains(g.ctl(append([]string{"ctl"}, strings.Fields(command)...)...), group)
+	}
+	await := func(what string, done func() bool) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(200 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: not within 20s: %s%s", what, g.ctl("ctl", "ipmaddr"), g.ctl("ctl", "bbr", "mgmt", "mlr", "listener"))
+			}
+		}
+	}
+	const wide, narrow = "ff04:0:0:0:0:0:0:321", "ff03:0:0:0:0:0:0:321"
+	if has("ipmaddr", wide) {
+		t.Fatal("the node listens before any program does")
+	}
+	a, b := ns.member(wide, 7001), ns.member(narrow, 7002)
+	for _, x := range []struct {
+		group string
+		port  int
+		m     *member
+	}{{wide, 7001, a}, {narrow, 7002, b}} {
+		await("the node listens to "+x.group, func() bool { return has("ipmaddr", x.group) })
+		await("a program hears "+x.group, func() bool {
+			node.ask(fmt.Sprintf("udp send %s %d hello", x.group, x.port))
+			select {
+			case s := <-x.m.heard:
+				return strings.HasPrefix(s, "hello from fd")
+			case <-time.After(time.Second):
+				return false
+			}
+		})
+	}
+	await("the Backbone Router knows", func() bool { return has("bbr mgmt mlr listener", wide) })
+	if has("bbr mgmt mlr listener", narrow) {
+		t.Error("a group of the mesh is registered")
+	}
+	a.leave()
+	await("the node does not listen any more", func() bool { return !has("ipmaddr", wide) })
+	if !has("ipmaddr", narrow) {
+		t.Error("the other program is forgotten")
 	}
 }

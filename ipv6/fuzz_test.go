@@ -59,6 +59,14 @@ func FuzzPacket(f *testing.F) {
 				t.Fatalf("%+v became %+v, %v", m, again, err)
 			}
 		}
+		padded := bytes.Clone(packet)
+		ipv6.PadMPL(padded)
+		if _, found, _ := ipv6.FindMPL(padded); found {
+			t.Fatalf("%x has an MPL option still", padded)
+		}
+		if p, a, err := ipv6.Transport(padded); err != nil || p != proto || a != at {
+			t.Fatalf("%x has protocol %d at %d, %v", padded, p, a, err)
+		}
 	})
 }
 

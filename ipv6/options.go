@@ -195,3 +195,26 @@ func FindMPL(packet []byte) (m MPLOption, found bool, err error) {
 	}
 	return MPLOption{}, false, nil
 }
+
+// PadMPL turns the MPL options of a packet into padding: who does not know the
+// option discards the packet (RFC 7731 Section 6.1). What cannot be read stays.
+func PadMPL(packet []byte) {
+	if len(packet) < HeaderLen || packet[6] != ProtoHopByHop {
+		return
+	}
+	e, _, err := DecodeExt(ProtoHopByHop, packet[HeaderLen:])
+	if err != nil {
+		return
+	}
+	for data := e.Data; len(data) > 0; {
+		at := HeaderLen + 2 + len(e.Data) - len(data)
+		var o Option
+		if o, data, err = NextOption(data); err != nil {
+			return
+		}
+		if o.Type == OptMPL {
+			packet[at] = OptPadN
+			clear(packet[at+2 : at+2+len(o.Data)])
+		}
+	}
+}

@@ -95,6 +95,7 @@ func (s *Stack) leave(h ipv6.Header, packet []byte) {
 
 func (s *Stack) toHost(packet []byte) {
 	if s.cfg.Host != nil && len(packet) <= MTU {
+		ipv6.PadMPL(packet)
 		s.cfg.Host(packet)
 	}
 }

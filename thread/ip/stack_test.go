@@ -239,6 +239,29 @@ func TestMulticast(t *testing.T) {
 	}
 }
 
+// The host's kernel gets a realm multicast without the option that it would
+// discard it for; the mesh gets it with that.
+func TestMulticastToHost(t *testing.T) {
+	from := netip.MustParseAddr("fd00:db8:a:b:0:ff:fe00:4400")
+	inner := udp(from, ipv6.AllNodesRealm, 9)[40:]
+	h := ipv6.Header{Src: from, Dst: ipv6.AllNodesRealm, HopLimit: 64, NextHeader: ipv6.ProtoHopByHop, PayloadLen: uint16(8 + len(inner))}
+	packet := append(ipv6.AppendMPLHeader(h.Append(nil), ipv6.ProtoUDP, ipv6.MPLOption{Seq: 1}), inner...)
+	r := newRig(true)
+	r.Receive(slices.Clone(packet), link.Info{Secured: true})
+	r.clock.Advance(start.Add(time.Second))
+	if len(r.host) != 1 || len(r.sent) == 0 {
+		t.Fatalf("%d to the host, %d sent on", len(r.host), len(r.sent))
+	}
+	want := slices.Clone(packet)
+	copy(want[42:], []byte{ipv6.OptPadN, 2, 0, 0})
+	if !slices.Equal(r.host[0], want) {
+		t.Errorf("the host gets\n%x, want\n%x", r.host[0], want)
+	}
+	if _, found, err := ipv6.FindMPL(r.sent[0]); err != nil || !found {
+		t.Errorf("the mesh gets %x", r.sent[0])
+	}
+}
+
 func TestMulticastForwarding(t *testing.T) {
 	from := netip.MustParseAddr("fd00:db8:a:b:0:ff:fe00:4400")
 	inner := udp(from, ipv6.AllNodesRealm, 9)[40:]
