@@ -62,6 +62,7 @@ func NewServer(gw *gateway.Gateway, cfg ServerConfig) *Server {
 	s.handle("POST /cli", s.cli)
 	s.mux.HandleFunc("POST "+Base+"/cli/session", s.cliSession)
 	s.handle("GET /health", s.health)
+	s.handle("GET /metrics", s.metrics)
 	s.handle("GET /border", s.border)
 	s.handle("GET /services", s.services)
 	s.handle("GET /nat64", s.nat64)

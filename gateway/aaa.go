@@ -227,3 +227,15 @@ func (l *Lowpan) TestRADIUS(identity string, done func(RADIUSTest)) error {
 	c.Begin()
 	return nil
 }
+
+// RADIUSCounters are those of the client of RADIUS servers and of the server for
+// other authenticators; nil: there is none.
+func (l *Lowpan) RADIUSCounters() (client *radius.ClientCounters, server *radius.ServerCounters) {
+	if l.client != nil {
+		client = &l.client.Counters
+	}
+	if l.server != nil {
+		server = &l.server.Counters
+	}
+	return client, server
+}

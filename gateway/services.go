@@ -162,3 +162,27 @@ func (g *Gateway) Registered() []srp.Registration {
 	}
 	return g.services.srp.Hosts()
 }
+
+// ServiceCounters count what names and services have come to.
+type ServiceCounters struct {
+	SRP             srp.Counters
+	DNS             dnssd.ResolverCounters
+	MDNS            mdns.Counters
+	Hosts, Services int // registered
+	MDNSNames       int // established on all links
+}
+
+// ServiceCounters are those of a gateway with infrastructure links, else false.
+// Only a function that Do runs may call it.
+func (g *Gateway) ServiceCounters() (ServiceCounters, bool) {
+	s := g.services
+	if s == nil {
+		return ServiceCounters{}, false
+	}
+	c := ServiceCounters{SRP: s.srp.Counters(), DNS: s.dns.Counters(), MDNS: s.mdns.Counters()}
+	c.Hosts, c.Services = s.srp.Len()
+	for _, l := range s.mdns.Links() {
+		c.MDNSNames += l.Names
+	}
+	return c, true
+}

@@ -31,9 +31,11 @@ type Options struct {
 	SSH      func() string                             // fingerprint of its key, "" if it is off; nil: nothing is said of it
 	Local    bool                                      // the host's name is found in "local."
 	Hostname func() string
+	// Metrics asks the gateway for GET /metrics; nil: there is no such page.
+	Metrics func(context.Context) ([]byte, error)
 }
 
-// A Page answers GET / with the page.
+// A Page answers GET / with the page, and GET /metrics.
 type Page struct{ opt Options }
 
 // New returns a Page.
@@ -59,6 +61,9 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
 	switch {
+	case r.URL.Path == "/metrics" && r.Method == http.MethodGet && p.opt.Metrics != nil:
+		p.metrics(w, r)
+		return
 	case r.URL.Path != "/":
 		http.Error(w, "There is only one page here, /.", http.StatusNotFound)
 		return
@@ -84,6 +89,19 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.Uplink = uplink(p.opt.Links())
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write(v.Append(nil)) // who does not read is gone
+}
+
+// metrics passes on what the gateway counts.
+func (p *Page) metrics(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
+	defer cancel()
+	b, err := p.opt.Metrics(ctx)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", api.MetricsType)
+	_, _ = w.Write(b) // who does not read is gone
 }
 
 // ListenAndServe answers on addr until ctx is cancelled. When it returns, every

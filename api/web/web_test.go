@@ -108,3 +108,25 @@ func TestRefused(t *testing.T) {
 		}
 	}
 }
+
+// Metrics are there if they are wanted, and say so if the gateway does not run.
+func TestMetrics(t *testing.T) {
+	var failed error
+	opt := Options{}
+	get := func() *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		New(opt).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		return w
+	}
+	if w := get(); w.Code != http.StatusNotFound {
+		t.Errorf("not wanted: %d", w.Code)
+	}
+	opt.Metrics = func(context.Context) ([]byte, error) { return []byte("x 1\n"), failed }
+	if w := get(); w.Code != http.StatusOK || w.Body.String() != "x 1\n" || w.Header().Get("Content-Type") != api.MetricsType {
+		t.Errorf("%d, %v, %s", w.Code, w.Header(), w.Body)
+	}
+	failed = errors.New("away")
+	if w := get(); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "away") {
+		t.Errorf("%d, %s", w.Code, w.Body)
+	}
+}

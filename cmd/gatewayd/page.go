@@ -15,6 +15,7 @@ import (
 
 func (a *app) pageCommand() *cobra.Command {
 	var listen, problems, notices, ssh, name string
+	var metrics bool
 	c := &cobra.Command{
 		Use:   "page",
 		Short: "Serve a page that says what the gateway sees and what is missing",
@@ -29,7 +30,7 @@ free, NAME-2, becomes that and keeps it in the file.`,
 		Example: `  gatewayd page --listen 127.0.0.1:8080`,
 		Args:    args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			p := web.New(web.Options{
+			opt := web.Options{
 				Version: version,
 				Status: func(ctx context.Context) (api.Status, error) {
 					cl, err := a.client(c)
@@ -44,7 +45,17 @@ free, NAME-2, becomes that and keeps it in the file.`,
 				SSH:      func() string { return strings.Join(lines(ssh), " ") },
 				Hostname: hostname,
 				Local:    name != "",
-			})
+			}
+			if metrics {
+				opt.Metrics = func(ctx context.Context) ([]byte, error) {
+					cl, err := a.client(c)
+					if err != nil {
+						return nil, err
+					}
+					return cl.Metrics(ctx)
+				}
+			}
+			p := web.New(opt)
 			if name == "" {
 				return p.ListenAndServe(c.Context(), listen)
 			}
@@ -56,6 +67,7 @@ free, NAME-2, becomes that and keeps it in the file.`,
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "address and port to answer on; without an address: on all")
+	c.Flags().BoolVar(&metrics, "metrics", false, "also answer GET /metrics, for Prometheus")
 	c.Flags().StringVar(&problems, "problems", "", "file with what is wrong in the settings, one a line")
 	c.Flags().StringVar(&notices, "notices", "", "file with what else is wrong with this host, likewise")
 	c.Flags().StringVar(&ssh, "ssh", "", "file with the fingerprint of this host's SSH key, if there is SSH")
