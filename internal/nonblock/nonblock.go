@@ -81,7 +81,7 @@ func (f *File) Read(b []byte) (n int, err error) {
 		n, err = Read(fd, b)
 		return err != syscall.EAGAIN
 	})
-	if err := f.explain("read", waited, err); err != nil {
+	if err := explain("read", f.Name(), waited, err); err != nil {
 		return 0, err
 	}
 	if n == 0 {
@@ -107,12 +107,12 @@ func (f *File) Write(b []byte) (done int, err error) {
 		}
 		return true
 	})
-	return done, f.explain("write", waited, err)
+	return done, explain("write", f.Name(), waited, err)
 }
 
 // explain makes an error what an os.File says. The first is of waiting, which
 // fails when the file is closed or its deadline has passed.
-func (f *File) explain(op string, waited, err error) error {
+func explain(op, name string, waited, err error) error {
 	switch {
 	case errors.Is(waited, os.ErrDeadlineExceeded):
 		err = waited
@@ -121,5 +121,5 @@ func (f *File) explain(op string, waited, err error) error {
 	case err == nil:
 		return nil
 	}
-	return &os.PathError{Op: op, Path: f.Name(), Err: err}
+	return &os.PathError{Op: op, Path: name, Err: err}
 }

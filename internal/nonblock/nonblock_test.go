@@ -13,22 +13,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pair is both ends of a connection.
-func pair(t *testing.T) (a, b *File) {
-	t.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+// stream is what a File and a Line are.
+type stream interface {
+	io.ReadWriteCloser
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+}
+
+func newFile(_ *testing.T, fd int, name string) stream { return NewFile(fd, name) }
+
+func newLine(t *testing.T, fd int, name string) stream {
+	l, err := NewLine(fd, name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b = NewFile(fds[0], "a"), NewFile(fds[1], "b")
-	t.Cleanup(func() { a.Close(); b.Close() })
-	return a, b
+	return l
+}
+
+// both runs a test with both ends of a connection, as Files and as Lines.
+func both(t *testing.T, test func(t *testing.T, a, b stream)) {
+	for name, open := range map[string]func(t *testing.T, fd int, name string) stream{"File": newFile, "Line": newLine} {
+		t.Run(name, func(t *testing.T) {
+			fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, b := open(t, fds[0], "a"), open(t, fds[1], "b")
+			defer a.Close()
+			defer b.Close()
+			test(t, a, b)
+		})
+	}
 }
 
 // What is too much for the other end's buffers waits there to be read, and
 // what is not there yet is waited for.
-func TestWaits(t *testing.T) {
-	a, b := pair(t)
+func TestWaits(t *testing.T) { both(t, testWaits) }
+
+func testWaits(t *testing.T, a, b stream) {
 	want := bytes.Repeat([]byte("0123456789"), 1<<17)
 	written := make(chan error, 1)
 	go func() {
@@ -52,17 +74,29 @@ func TestWaits(t *testing.T) {
 	}
 }
 
-func TestCloseEndsRead(t *testing.T) {
-	a, _ := pair(t)
-	ended := make(chan error)
+func TestCloseEndsBoth(t *testing.T) { both(t, testCloseEndsBoth) }
+
+func testCloseEndsBoth(t *testing.T, a, _ stream) {
+	ended := make(chan error, 2)
 	go func() {
 		_, err := a.Read(make([]byte, 1))
 		ended <- err
 	}()
-	time.Sleep(10 * time.Millisecond) // it waits by then, mostly; either way it ends
-	a.Close()
-	if err := <-ended; !errors.Is(err, os.ErrClosed) {
-		t.Errorf("read: %v", err)
+	go func() {
+		_, err := a.Write(make([]byte, 1<<20)) // more than there is room for
+		ended <- err
+	}()
+	time.Sleep(10 * time.Millisecond) // they wait by then, mostly; either way they end
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+	for range 2 {
+		if err := <-ended; !errors.Is(err, os.ErrClosed) {
+			t.Error(err)
+		}
+	}
+	if err := a.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("close after it: %v", err)
 	}
 	if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("read after it: %v", err)
@@ -72,13 +106,23 @@ func TestCloseEndsRead(t *testing.T) {
 	}
 }
 
-func TestErrors(t *testing.T) {
-	a, b := pair(t)
+func TestErrors(t *testing.T) { both(t, testErrors) }
+
+func testErrors(t *testing.T, a, b stream) {
 	if err := a.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("read: %v", err)
+	}
+	if err := a.SetWriteDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := a.Write(make([]byte, 1<<20)); n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("write: %d, %v", n, err)
+	}
+	if err := a.SetWriteDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
 	}
 	b.Close()
 	if _, err := a.Write([]byte("x")); !errors.Is(err, unix.EPIPE) {

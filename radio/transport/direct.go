@@ -13,6 +13,9 @@ func directWriter(c Conn) func(b []byte) int {
 	if w, ok := c.(interface{ base() Conn }); ok {
 		c = w.base()
 	}
+	if l, ok := c.(*nonblock.Line); ok {
+		return l.WriteNow
+	}
 	s, ok := c.(syscall.Conn)
 	if !ok {
 		return nil

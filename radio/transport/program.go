@@ -52,7 +52,7 @@ func startProgram(u radio.URL) (Conn, error) {
 
 // openPTY opens a new pseudo terminal in raw mode. The kernel makes the slave
 // hang up when the master is closed, and the other way around.
-func openPTY() (master *nonblock.File, slave *os.File, err error) {
+func openPTY() (master *nonblock.Line, slave *os.File, err error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("pseudo terminal: %w", err)
@@ -76,12 +76,16 @@ func openPTY() (master *nonblock.File, slave *os.File, err error) {
 	}
 	if err != nil {
 		unix.Close(fd)
+	} else {
+		master, err = nonblock.NewLine(fd, name)
+	}
+	if err != nil {
 		if slave != nil {
 			slave.Close()
 		}
 		return nil, nil, fmt.Errorf("pseudo terminal: %w", err)
 	}
-	return nonblock.NewFile(fd, name), slave, nil
+	return master, slave, nil
 }
 
 // program is a running program.

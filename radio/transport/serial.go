@@ -31,7 +31,11 @@ func openSerial(u radio.URL) (Conn, error) {
 		unix.Close(fd)
 		return fail(err)
 	}
-	return &serial{conn{Conn: nonblock.NewFile(fd, u.Path), name: u.Path}}, nil
+	l, err := nonblock.NewLine(fd, u.Path)
+	if err != nil {
+		return fail(err)
+	}
+	return &serial{conn{Conn: l, name: u.Path}}, nil
 }
 
 // setUp makes the device ours and sets the line.
@@ -117,11 +121,9 @@ type serial struct{ conn }
 // Close throws away what was not sent yet. Otherwise closing a line whose other
 // end holds us off by flow control would wait for half a minute.
 func (s *serial) Close() error {
-	f := s.Conn.(*nonblock.File)
-	if c, err := f.SyscallConn(); err == nil {
-		_ = c.Control(func(fd uintptr) { _ = unix.IoctlSetInt(int(fd), unix.TCFLSH, unix.TCIOFLUSH) })
-	}
-	return f.Close()
+	l := s.Conn.(*nonblock.Line)
+	_ = l.Control(func(fd uintptr) { _ = unix.IoctlSetInt(int(fd), unix.TCFLSH, unix.TCIOFLUSH) })
+	return l.Close()
 }
 
 // inUse is the error for a device that another program has.
