@@ -74,8 +74,10 @@ type Medium struct {
 	own   uint16 // source port
 	group netip.AddrPort
 	in    *net.UDPConn
-	out   *net.UDPConn
-	send  syscall.RawConn // out's
+	// out is not for the runtime's poller: nobody waits for it, and the poller
+	// would wake up each time that a frame has been taken.
+	out  *os.File
+	send syscall.RawConn // out's
 
 	now     func() time.Time
 	frames  chan medium.Datagram
@@ -117,34 +119,54 @@ func Open(cfg Config) (*Medium, error) {
 	if m.now == nil {
 		m.now = time.Now
 	}
-	if m.in, err = listen(m.group, func(fd int) error { return join(fd, local, ifi) }); err != nil {
+	if m.in, err = listen(m.group, local, ifi); err != nil {
 		return nil, fmt.Errorf("udp medium: listen on %v: %w", m.group, err)
 	}
 	from := netip.AddrPortFrom(local, m.own)
-	if m.out, err = listen(from, func(fd int) error { return sendFrom(fd, local, ifi) }); err != nil {
+	if m.out, err = sender(from, m.group, ifi); err != nil {
 		m.in.Close()
 		return nil, fmt.Errorf("udp medium: node %d: %w", cfg.Node, err)
 	}
-	if err := m.connect(ifi); err != nil {
+	if m.send, err = m.out.SyscallConn(); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("udp medium: node %d: %w", cfg.Node, err)
 	}
 	return m, nil
 }
 
-// connect makes all that out sends go to the group.
-func (m *Medium) connect(ifi *net.Interface) (err error) {
-	if m.send, err = m.out.SyscallConn(); err != nil {
-		return err
+// sender opens a socket of which all that is sent goes to the group, through
+// an interface.
+func sender(from, group netip.AddrPort, ifi *net.Interface) (*os.File, error) {
+	domain := unix.AF_INET
+	if from.Addr().Is6() {
+		domain = unix.AF_INET6
 	}
-	var to unix.Sockaddr
-	if a := m.group.Addr(); a.Is4() {
-		to = &unix.SockaddrInet4{Port: int(m.group.Port()), Addr: a.As4()}
-	} else {
-		to = &unix.SockaddrInet6{Port: int(m.group.Port()), Addr: a.As16(), ZoneId: uint32(ifi.Index)}
+	fd, err := unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
 	}
-	control := m.send.Control(func(fd uintptr) { err = unix.Connect(int(fd), to) })
-	return errors.Join(control, err)
+	f := os.NewFile(uintptr(fd), "udp") // before it is non-blocking: for the poller otherwise
+	if err := errors.Join(
+		unix.SetNonblock(fd, true),
+		sendFrom(fd, from.Addr(), ifi),
+		unix.Bind(fd, sockaddr(from, ifi)),
+		unix.Connect(fd, sockaddr(group, ifi))); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func sockaddr(at netip.AddrPort, ifi *net.Interface) unix.Sockaddr {
+	a := at.Addr()
+	if a.Is4() {
+		return &unix.SockaddrInet4{Port: int(at.Port()), Addr: a.As4()}
+	}
+	s := &unix.SockaddrInet6{Port: int(at.Port()), Addr: a.As16()}
+	if a.Zone() != "" {
+		s.ZoneId = uint32(ifi.Index)
+	}
+	return s
 }
 
 // resolve finds the address to send from, and its interface. Of a named
@@ -200,18 +222,16 @@ func zoned(a netip.Addr, name string) netip.Addr {
 	return a
 }
 
-// listen opens a socket whose address others may share.
-func listen(at netip.AddrPort, also func(fd int) error) (*net.UDPConn, error) {
+// listen opens a socket that hears the group. Every node has one with its
+// address.
+func listen(group netip.AddrPort, local netip.Addr, ifi *net.Interface) (*net.UDPConn, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		control := func(fd uintptr) {
-			// The group's port is every node's. A node's own port is not.
-			if at.Addr().IsMulticast() {
-				err = errors.Join(
-					unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
-					unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
-			}
-			err = errors.Join(err, also(int(fd)))
+			err = errors.Join(
+				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
+				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1),
+				join(int(fd), local, ifi))
 		}
 		if cerr := c.Control(control); cerr != nil {
 			return cerr
@@ -219,10 +239,10 @@ func listen(at netip.AddrPort, also func(fd int) error) (*net.UDPConn, error) {
 		return err
 	}}
 	network := "udp4"
-	if at.Addr().Is6() {
+	if group.Addr().Is6() {
 		network = "udp6"
 	}
-	c, err := lc.ListenPacket(context.Background(), network, at.String())
+	c, err := lc.ListenPacket(context.Background(), network, group.String())
 	if err != nil {
 		return nil, err
 	}
@@ -328,11 +348,8 @@ func (m *Medium) Tune(_ time.Time, channel uint8) { m.channel = channel }
 func (m *Medium) Transmit(_ time.Time, channel uint8, _ int8, psdu []byte) {
 	m.buf = append(append(m.buf[:0], channel), psdu...)
 	var err error
-	waited := m.send.Write(func(fd uintptr) bool {
-		_, err = nonblock.Write(fd, m.buf)
-		return true
-	})
-	if waited != nil || err != nil {
+	closed := m.send.Control(func(fd uintptr) { _, err = nonblock.Write(fd, m.buf) })
+	if closed != nil || err != nil {
 		m.dropped.Add(1)
 	}
 }
