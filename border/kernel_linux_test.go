@@ -14,73 +14,22 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gatewayd/alarm"
+	"gatewayd/internal/netns"
 	"gatewayd/ipv6"
 	"gatewayd/ndp"
 	"gatewayd/thread/netdata"
 )
 
-// inNetns marks the run of a test inside of its network namespace.
-const inNetns = "GATEWAYD_TEST_NETNS"
-
-// twoNamespaces runs the test again in a new network namespace, where v0 is
-// the wire to v1 in the other, a host as it comes, whose name it returns
-// inside.
-func twoNamespaces(t *testing.T) (other string, inside bool) {
-	t.Helper()
-	if other = os.Getenv(inNetns); other != "" {
-		return other, true
+// host makes the other end of the wire a host as it comes, and keeps the kernel
+// out of this one.
+func host(w *netns.Wire) {
+	w.IP(w.Ours, "link", "set", "v0", "address", "02:00:5e:00:00:01", "addrgenmode", "none")
+	w.IP(w.Peer, "link", "set", "v1", "address", "02:00:5e:00:00:02")
+	for _, set := range []string{"accept_dad", "router_solicitations"} {
+		w.Set(w.Peer, "ipv6/conf/v1/"+set, "0")
 	}
-	if os.Getuid() != 0 {
-		t.Skip("needs root, for network namespaces")
-	}
-	ours := fmt.Sprintf("gw-br-%d", os.Getpid())
-	other = ours + "-lan"
-	ip := func(args ...string) {
-		t.Helper()
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			t.Skipf("ip %v: %v: %s", args, err, out)
-		}
-	}
-	for _, name := range []string{ours, other} {
-		ip("netns", "add", name)
-		defer exec.Command("ip", "netns", "del", name).Run()
-	}
-	ip("-n", ours, "link", "add", "v0", "address", "02:00:5e:00:00:01", "type", "veth", "peer", "name", "v1", "netns", other)
-	ip("-n", ours, "link", "set", "v0", "addrgenmode", "none") // the kernel at this end keeps out of it
-	ip("-n", other, "link", "set", "v1", "address", "02:00:5e:00:00:02")
-	for _, set := range []string{"accept_dad=0", "router_solicitations=0", "accept_ra=2", "accept_ra_rt_info_max_plen=64"} {
-		key, value, _ := strings.Cut(set, "=")
-		cmd := exec.Command("ip", "netns", "exec", other, "sh", "-c", "echo "+value+" > /proc/sys/net/ipv6/conf/v1/"+key)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Logf("%s: %v: %s", set, err, out)
-		}
-	}
-	ip("-n", ours, "link", "set", "v0", "up")
-	ip("-n", other, "link", "set", "v1", "up")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("ip", "netns", "exec", ours, self, "-test.run", "^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), inNetns+"="+other)
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Error(err)
-	}
-	if strings.Contains(string(out), "--- SKIP") {
-		t.Skip("skipped inside of the namespace")
-	}
-	return other, false
-}
-
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, program := range programs {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("no %s", program)
-		}
-	}
+	w.Set(w.Peer, "ipv6/conf/v1/accept_ra", "2")
+	w.Set(w.Peer, "ipv6/conf/v1/accept_ra_rt_info_max_plen", "64")
 }
 
 // A wire is an interface as the Manager sees it, and a Manager whose time can
@@ -238,8 +187,7 @@ const awaitAddress = `for i in 1 2 3 4 5 6 7 8 9; do
 
 // What we say, as rdisc6 reads it and a stock kernel takes it.
 func TestKernelHost(t *testing.T) {
-	need(t, "ip", "rdisc6")
-	other, inside := twoNamespaces(t)
+	other, inside := netns.Between(t, "v0", "v1", host, "rdisc6")
 	if !inside {
 		return
 	}
@@ -293,8 +241,7 @@ func TestKernelHost(t *testing.T) {
 // radvd's prefix is used instead of ours, and the kernel beside it answers our
 // probes.
 func TestRadvd(t *testing.T) {
-	need(t, "ip", "radvd")
-	other, inside := twoNamespaces(t)
+	other, inside := netns.Between(t, "v0", "v1", host, "radvd")
 	if !inside {
 		return
 	}

@@ -130,11 +130,7 @@ func kea(t *testing.T, dir string) *exec.Cmd {
 // A prefix of Kea's: asked for by length, renewed, rebound, confirmed over a
 // restart, released, and got by rapid commit.
 func TestKea(t *testing.T) {
-	if _, err := exec.LookPath("kea-dhcp6"); err != nil {
-		t.Skip("kea-dhcp6 is not installed")
-	}
-	if os.Getenv(inNetns) == "" {
-		runInNetns(t)
+	if _, inside := between(t, "kea-dhcp6"); !inside {
 		return
 	}
 	dir := t.TempDir()

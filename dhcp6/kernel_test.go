@@ -1,7 +1,6 @@
 package dhcp6
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -16,51 +15,20 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv6"
 
 	"gatewayd/alarm"
+	"gatewayd/internal/netns"
 )
 
-// inNetns marks the run of a test in a network namespace of its own, and names
-// the client's.
-const inNetns = "GATEWAYD_TEST_NETNS"
-
-// runInNetns runs a test again between two network namespaces: ours, with
-// interface srv, and the client's, with interface cli at the other end.
-func runInNetns(t *testing.T) {
+// between runs a test between two network namespaces: ours, with interface srv,
+// and the client's, with interface cli at the other end.
+func between(t *testing.T, programs ...string) (theirs string, inside bool) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root, for network namespaces")
-	}
-	ours := fmt.Sprintf("gw-dhcp-s%d", os.Getpid())
-	theirs := fmt.Sprintf("gw-dhcp-c%d", os.Getpid())
-	ip := func(args ...string) {
-		t.Helper()
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			t.Skipf("ip %v: %v: %s", args, err, out)
-		}
-	}
-	for _, ns := range []string{ours, theirs} {
-		ip("netns", "add", ns)
-		defer exec.Command("ip", "netns", "del", ns).Run()
-	}
-	ip("-n", ours, "link", "add", "srv", "type", "veth", "peer", "name", "cli", "netns", theirs)
-	for ns, name := range map[string]string{ours: "srv", theirs: "cli"} {
+	return netns.Between(t, "srv", "cli", func(w *netns.Wire) {
 		// Addresses by hand: the kernel's would be tentative for seconds.
-		ip("-n", ns, "link", "set", name, "addrgenmode", "none")
-		ip("-n", ns, "link", "set", "lo", "up")
-		ip("-n", ns, "link", "set", name, "up")
-	}
-	ip("-n", ours, "addr", "add", "fe80::1/64", "dev", "srv", "nodad")
-	ip("-n", theirs, "addr", "add", "fe80::1234:5678/64", "dev", "cli", "nodad")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("ip", "netns", "exec", ours, self, "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", "60s")
-	cmd.Env = append(os.Environ(), inNetns+"="+theirs)
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Error(err)
-	}
+		w.IP(w.Ours, "link", "set", "srv", "addrgenmode", "none")
+		w.IP(w.Peer, "link", "set", "cli", "addrgenmode", "none")
+		w.IP(w.Ours, "addr", "add", "fe80::1/64", "dev", "srv", "nodad")
+		w.IP(w.Peer, "addr", "add", "fe80::1234:5678/64", "dev", "cli", "nodad")
+	}, programs...)
 }
 
 // served is a server on interface srv.
@@ -145,7 +113,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 
 // inClient is a command in the client's namespace.
 func inClient(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command("ip", append([]string{"netns", "exec", os.Getenv(inNetns), name}, args...)...)
+	cmd := netns.Command(netns.Peer(), name, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }
@@ -167,12 +135,7 @@ func stop(cmd *exec.Cmd) {
 
 // The client of ISC gets, renews and releases an address.
 func TestDhclient(t *testing.T) {
-	program, err := exec.LookPath("dhclient")
-	if err != nil {
-		t.Skip("dhclient is not installed")
-	}
-	if os.Getenv(inNetns) == "" {
-		runInNetns(t)
+	if _, inside := between(t, "dhclient"); !inside {
 		return
 	}
 	s := serve(t, Pool{Prefix: meshPrefix, EUI64: true})
@@ -195,7 +158,7 @@ exit 0
 `)
 	args := []string{"-6", "-v", "-cf", write("conf", "also request dhcp6.name-servers;\n"), "-lf", filepath.Join(dir, "leases"),
 		"-pf", filepath.Join(dir, "pid"), "-sf", script}
-	cmd := inClient(program, append(args, "-d", "cli")...)
+	cmd := inClient("dhclient", append(args, "-d", "cli")...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +172,7 @@ exit 0
 		t.Errorf("leases %v", l)
 	}
 	stop(cmd)
-	if out, err := inClient(program, append(args, "-r", "cli")...).CombinedOutput(); err != nil {
+	if out, err := inClient("dhclient", append(args, "-r", "cli")...).CombinedOutput(); err != nil {
 		t.Fatalf("release: %v: %s", err, out)
 	}
 	eventually(t, "a release", func() bool { return s.had(dhcpv6.MessageTypeRelease) && len(s.leases()) == 0 })
@@ -226,12 +189,7 @@ exit 0
 
 // So does dhcpcd, by rapid commit; and moves when the prefix does.
 func TestDhcpcd(t *testing.T) {
-	program, err := exec.LookPath("dhcpcd")
-	if err != nil {
-		t.Skip("dhcpcd is not installed")
-	}
-	if os.Getenv(inNetns) == "" {
-		runInNetns(t)
+	if _, inside := between(t, "dhcpcd"); !inside {
 		return
 	}
 	s := serve(t, Pool{Prefix: meshPrefix})
@@ -250,7 +208,7 @@ ia_na 1
 	}
 	// What it keeps of leases goes with it.
 	cmd := inClient("unshare", "-m", "sh", "-c", "for d in /var/lib/dhcpcd /run/dhcpcd; do mkdir -p $d && mount -t tmpfs none $d || exit 1; done; exec \"$@\"", "sh",
-		program, "-B", "-d", "-f", conf, "--script", "/bin/true", "cli")
+		"dhcpcd", "-B", "-d", "-f", conf, "--script", "/bin/true", "cli")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +222,7 @@ ia_na 1
 		t.Error("no rapid commit")
 	}
 	s.mu.Lock()
-	err = s.server.SetPools([]Pool{{Prefix: netip.MustParsePrefix("2001:db8:7:8::/64")}})
+	err := s.server.SetPools([]Pool{{Prefix: netip.MustParsePrefix("2001:db8:7:8::/64")}})
 	s.mu.Unlock()
 	if err != nil {
 		t.Fatal(err)

@@ -15,58 +15,24 @@ import (
 	"gatewayd/border"
 	"gatewayd/eap"
 	"gatewayd/enrol"
+	"gatewayd/internal/netns"
 	"gatewayd/pana"
 )
-
-// inNetns names, in the gateway's namespace, the namespace of the LAN's host.
-const inNetns = "GATEWAY_TEST_LAN"
 
 // namespaces has a test run once more in a namespace with the interface infra0,
 // whose other end lan0 is in a host's namespace. It returns the name of that
 // one, or false if the test has been run.
 func namespaces(t *testing.T) (lan string, inside bool) {
 	t.Helper()
-	if lan := os.Getenv(inNetns); lan != "" {
-		return lan, true
+	lan, inside = netns.Between(t, "infra0", "lan0", func(w *netns.Wire) {
+		w.Set(w.Ours, "ipv6/conf/infra0/accept_dad", "0")
+		w.Set(w.Peer, "ipv6/conf/lan0/accept_dad", "0")
+		w.Set(w.Peer, "ipv6/conf/lan0/accept_ra_rt_info_max_plen", "64")
+	})
+	if inside {
+		t.Setenv("PORT_OFFSET", "94")
 	}
-	if os.Getuid() != 0 {
-		t.Skip("SKIPPED: only root can make the network namespaces that this test runs in")
-	}
-	t.Parallel() // what takes time is in the other process
-	gate := fmt.Sprintf("gw-%d-%s", os.Getpid(), t.Name())
-	lan = gate + "-lan"
-	ip := func(args ...string) {
-		t.Helper()
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			t.Skipf("SKIPPED: ip %v: %v: %s", args, err, out)
-		}
-	}
-	for _, name := range []string{gate, lan} {
-		ip("netns", "add", name)
-		defer exec.Command("ip", "netns", "del", name).Run()
-	}
-	ip("link", "add", "infra0", "netns", gate, "type", "veth", "peer", "name", "lan0", "netns", lan)
-	for _, x := range [][2]string{{gate, "infra0"}, {lan, "lan0"}} {
-		ip("netns", "exec", x[0], "sysctl", "-qw", "net.ipv6.conf."+x[1]+".accept_dad=0")
-		ip("-n", x[0], "link", "set", "lo", "up")
-		ip("-n", x[0], "link", "set", x[1], "up")
-	}
-	ip("netns", "exec", lan, "sysctl", "-qw", "net.ipv6.conf.lan0.accept_ra_rt_info_max_plen=64")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("ip", "netns", "exec", gate, self, "-test.run", "^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), inNetns+"="+lan, "PORT_OFFSET=94")
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Error(err)
-	}
-	if strings.Contains(string(out), "--- SKIP") {
-		t.Skip("SKIPPED inside of the namespace")
-	}
-	return lan, false
+	return lan, inside
 }
 
 // kernel is what a gateway might leave in its namespace.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"gatewayd/internal/netns"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -61,9 +63,9 @@ func TestNameInUse(t *testing.T) {
 	open(t, Options{Name: "mesh0"})
 	wantError(t, Options{Name: "mesh0"}, ErrNameInUse, "interface mesh0 exists already", fmt.Sprintf("made by pid %d (", os.Getpid()))
 	wantError(t, Options{Name: "lo"}, ErrNameInUse, "interface lo exists already, a device of type device")
-	ip(t, "tuntap", "add", "dev", "old0", "mode", "tun")
+	netns.IP(t, "tuntap", "add", "dev", "old0", "mode", "tun")
 	wantError(t, Options{Name: "old0"}, ErrNameInUse, "no process has open", "ip link delete old0")
-	ip(t, "link", "delete", "old0")
+	netns.IP(t, "link", "delete", "old0")
 	open(t, Options{Name: "old0"})
 }
 

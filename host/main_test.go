@@ -1,52 +1,24 @@
 package host
 
 import (
-	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"gatewayd/internal/netns"
 
 	"golang.org/x/sys/unix"
 )
 
-const inNamespace = "HOST_TEST_NETNS"
-
-// As root, the tests run in a second process, in a network namespace of its
-// own: the machine's interfaces are out of reach.
-func TestMain(m *testing.M) {
-	if os.Getuid() != 0 || os.Getenv(inNamespace) != "" {
-		os.Exit(m.Run())
-	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inNamespace+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	err := cmd.Start()
-	if err != nil { // may not make namespaces: the tests that need one skip
-		fmt.Fprintln(os.Stderr, "host: no network namespace:", err)
-		os.Exit(m.Run())
-	}
-	if err := cmd.Wait(); err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() > 0 {
-			os.Exit(exit.ExitCode())
-		}
-		fmt.Fprintln(os.Stderr, "host:", err)
-		os.Exit(1)
-	}
-}
+// As root, the tests run where the machine's interfaces are out of reach.
+func TestMain(m *testing.M) { netns.Main(m, nil) }
 
 // needNamespace skips a test that would touch the machine's own interfaces.
 func needNamespace(t *testing.T) {
 	t.Helper()
-	if os.Getenv(inNamespace) == "" {
-		t.Skip("SKIPPED: only root can make the network namespace that this test runs in")
-	}
+	netns.Need(t)
 	if _, err := os.Stat(tunDevice); err != nil {
 		t.Skipf("SKIPPED: no TUN devices here: %v", err)
 	}
@@ -82,24 +54,11 @@ func mustSync(t *testing.T, tun *TUN, c Config) {
 	}
 }
 
-// ip runs iproute2, which sees the kernel with other eyes than ours.
-func ip(t *testing.T, args ...string) string {
-	t.Helper()
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("SKIPPED: no ip (iproute2)")
-	}
-	out, err := exec.Command("ip", args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
-
 // addresses lists the interface's addresses, one to a line.
 func addresses(t *testing.T, name string) string {
 	t.Helper()
 	var lines []string
-	for line := range strings.Lines(ip(t, "-6", "-o", "addr", "show", "dev", name)) {
+	for line := range strings.Lines(netns.IP(t, "-6", "-o", "addr", "show", "dev", name)) {
 		f := strings.Fields(strings.ReplaceAll(line, `\`, " ")) // 2: wpan0 inet6 ADDR scope S flags valid_lft ...
 		lines = append(lines, strings.Join(f[3:], " "))
 	}
@@ -110,7 +69,7 @@ func addresses(t *testing.T, name string) string {
 func routes(t *testing.T, name string) string {
 	t.Helper()
 	var lines []string
-	for line := range strings.Lines(ip(t, "-6", "route", "show", "dev", name)) {
+	for line := range strings.Lines(netns.IP(t, "-6", "route", "show", "dev", name)) {
 		line, _, _ = strings.Cut(line, " pref ")
 		lines = append(lines, strings.Join(strings.Fields(line), " "))
 	}

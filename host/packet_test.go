@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatewayd/internal/netns"
 )
 
 var (
@@ -78,7 +80,7 @@ func TestPing(t *testing.T) {
 		}
 	}()
 	if !eventually(func() bool {
-		return strings.Contains(ip(t, "-6", "route", "show", "table", "local"), "local "+onHost.String()+" ")
+		return strings.Contains(netns.IP(t, "-6", "route", "show", "table", "local"), "local "+onHost.String()+" ")
 	}) {
 		t.Fatal("the address does not become the host's")
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"gatewayd/internal/netns"
+
 	"github.com/vishvananda/netlink"
 )
 
@@ -141,10 +143,10 @@ func TestSyncOthers(t *testing.T) {
 	tun := open(t, Options{})
 	config := Config{Addrs: []Address{{Prefix: local}}, Routes: []Route{{Dst: local.Masked()}}}
 	mustSync(t, tun, config)
-	ip(t, "addr", "add", "fd00:9::9/128", "dev", "wpan0", "nodad")
-	ip(t, "route", "add", "fd00:8::/64", "dev", "wpan0", "proto", "static")
-	ip(t, "addr", "del", "fd00:1::1/64", "dev", "wpan0")
-	ip(t, "route", "del", "fd00:1::/64", "dev", "wpan0")
+	netns.IP(t, "addr", "add", "fd00:9::9/128", "dev", "wpan0", "nodad")
+	netns.IP(t, "route", "add", "fd00:8::/64", "dev", "wpan0", "proto", "static")
+	netns.IP(t, "addr", "del", "fd00:1::1/64", "dev", "wpan0")
+	netns.IP(t, "route", "del", "fd00:1::/64", "dev", "wpan0")
 	mustSync(t, tun, config)
 	ours := "fd00:1::1/64 scope global nodad noprefixroute valid_lft forever preferred_lft forever\n"
 	theirs := "fd00:9::9/128 scope global nodad valid_lft forever preferred_lft forever"
@@ -152,7 +154,7 @@ func TestSyncOthers(t *testing.T) {
 	wantLines(t, "routes", routes(t, "wpan0"), "fd00:1::/64 proto 154 metric 128\n"+
 		"fd00:8::/64 proto static metric 1024\nfd00:9::9 proto kernel metric 256")
 
-	ip(t, "link", "set", "wpan0", "down") // the kernel drops all of it
+	netns.IP(t, "link", "set", "wpan0", "down") // the kernel drops all of it
 	mustSync(t, tun, config)
 	wantLines(t, "addresses", addresses(t, "wpan0"), ours)
 	wantLines(t, "routes", routes(t, "wpan0"), "fd00:1::/64 proto 154 metric 128")

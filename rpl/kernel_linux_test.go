@@ -2,29 +2,22 @@ package rpl
 
 import (
 	"bytes"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"gatewayd/internal/netns"
 	"gatewayd/ipv6"
 )
-
-// inNetns marks the run of a test inside of its network namespace.
-const inNetns = "GATEWAYD_TEST_NETNS"
 
 // Linux, as a router in the middle and as the end, takes source routes that we
 // made, and passes on what our own router would.
 func TestKernelFollowsSourceRoute(t *testing.T) {
-	if os.Getenv(inNetns) == "" {
-		outside(t)
+	if _, inside := netns.Between(t, "v0", "v1", router); !inside {
 		return
 	}
 	const kernel = "fd00:1::a"
@@ -94,54 +87,18 @@ func routeIn(t *testing.T, p []byte) SourceRoute {
 	return r
 }
 
-// outside runs the test again in a network namespace, where v0 is the wire to
-// the kernel of another.
-func outside(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root, for network namespaces")
-	}
-	if _, err := os.Stat("/proc/sys/net/ipv6/conf/all/rpl_seg_enabled"); err != nil {
-		t.Skip("this kernel has no RPL source routing")
-	}
-	ours, other := fmt.Sprintf("gw-rpl-%d", os.Getpid()), fmt.Sprintf("gw-rpl-%d-peer", os.Getpid())
-	ip := func(args ...string) {
-		t.Helper()
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			t.Skipf("ip %v: %v: %s", args, err, out)
-		}
-	}
-	for _, name := range []string{ours, other} {
-		ip("netns", "add", name)
-		defer exec.Command("ip", "netns", "del", name).Run()
-	}
-	ip("-n", ours, "link", "add", "v0", "address", "02:00:5e:00:00:01", "type", "veth", "peer", "name", "v1", "netns", other)
-	ip("-n", ours, "link", "set", "v0", "addrgenmode", "none")
-	ip("-n", other, "link", "set", "v1", "address", "02:00:5e:00:00:02")
+// router makes the kernel at the other end of the wire one that follows RPL's
+// source routes.
+func router(w *netns.Wire) {
+	w.IP(w.Ours, "link", "set", "v0", "address", "02:00:5e:00:00:01", "addrgenmode", "none")
+	w.IP(w.Peer, "link", "set", "v1", "address", "02:00:5e:00:00:02")
 	for _, set := range []string{"all/forwarding", "all/rpl_seg_enabled", "v1/rpl_seg_enabled"} {
-		cmd := exec.Command("ip", "netns", "exec", other, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/"+set)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Skipf("%s: %v: %s", set, err, out)
-		}
+		w.Set(w.Peer, "ipv6/conf/"+set, "1")
 	}
-	ip("-n", ours, "link", "set", "v0", "up")
-	ip("-n", other, "link", "set", "v1", "up")
-	ip("-n", other, "addr", "add", "fd00:1::a/64", "dev", "v1", "nodad")
+	w.IP(w.Peer, "addr", "add", "fd00:1::a/64", "dev", "v1", "nodad")
+	w.IP(w.Peer, "link", "set", "v1", "up")
 	for _, a := range []string{"fd00:1::1", "fd00:1::b:1"} {
-		ip("-n", other, "neigh", "add", a, "lladdr", "02:00:5e:00:00:01", "dev", "v1", "nud", "permanent")
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("ip", "netns", "exec", ours, self, "-test.run", "^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), inNetns+"="+other)
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Error(err)
-	}
-	if strings.Contains(string(out), "--- SKIP") {
-		t.Skip("skipped inside of the namespace")
+		w.IP(w.Peer, "neigh", "add", a, "lladdr", "02:00:5e:00:00:01", "dev", "v1", "nud", "permanent")
 	}
 }
 

@@ -18,64 +18,23 @@ import (
 	"gatewayd/alarm"
 	"gatewayd/dnssd"
 	"gatewayd/dnssd/mdns"
+	"gatewayd/internal/netns"
 )
-
-// inNetns names the other end's namespace to the copy of the test that runs
-// in the first.
-const inNetns = "GATEWAYD_MULTICAST_PEER"
 
 // namespaces runs the test again in a namespace of its own: v0 with 192.0.2.1,
 // at the other end of whose cable is v1 with 192.0.2.2, in a namespace whose
 // name it returns. Outside of it, there is nothing to do any more.
 func namespaces(t *testing.T, programs ...string) (peer string, outside bool) {
-	if peer := os.Getenv(inNetns); peer != "" {
-		return peer, false
-	}
-	t.Parallel() // they mostly wait
-	for _, p := range append(programs, "ip", "unshare") {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("no %s here", p)
+	t.Helper()
+	peer, inside := netns.Between(t, "v0", "v1", func(w *netns.Wire) {
+		for i, end := range [][2]string{{w.Ours, "v0"}, {w.Peer, "v1"}} {
+			w.IP(end[0], "addr", "add", fmt.Sprintf("192.0.2.%d/24", i+1), "dev", end[1])
+			// Addresses are there at once without duplicate address detection.
+			w.IP(end[0], "addr", "add", fmt.Sprintf("fe80::%d/64", i+1), "dev", end[1], "nodad")
+			w.IP(end[0], "link", "set", end[1], "addrgenmode", "none")
 		}
-	}
-	if os.Getuid() != 0 {
-		t.Skip("needs root, for network namespaces")
-	}
-	ours := fmt.Sprintf("gw-%s-%d", t.Name(), os.Getpid())
-	peer = ours + "-peer"
-	ip := func(args ...string) {
-		t.Helper()
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			t.Skipf("ip %v: %v: %s", args, err, out)
-		}
-	}
-	for _, name := range []string{ours, peer} {
-		ip("netns", "add", name)
-		defer exec.Command("ip", "netns", "del", name).Run()
-	}
-	ip("-n", ours, "link", "add", "v0", "type", "veth", "peer", "name", "v1", "netns", peer)
-	for i, end := range [][2]string{{ours, "v0"}, {peer, "v1"}} {
-		ip("-n", end[0], "addr", "add", fmt.Sprintf("192.0.2.%d/24", i+1), "dev", end[1])
-		// Addresses are there at once without duplicate address detection.
-		ip("-n", end[0], "addr", "add", fmt.Sprintf("fe80::%d/64", i+1), "dev", end[1], "nodad")
-		ip("-n", end[0], "link", "set", end[1], "addrgenmode", "none")
-		ip("-n", end[0], "link", "set", "lo", "up")
-		ip("-n", end[0], "link", "set", end[1], "up")
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("ip", "netns", "exec", ours, self, "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", "100s")
-	cmd.Env = append(os.Environ(), inNetns+"="+peer)
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Error(err)
-	}
-	if strings.Contains(string(out), "--- SKIP") {
-		t.Skip("skipped inside of the namespace")
-	}
-	return peer, true
+	}, append(programs, "unshare")...)
+	return peer, !inside
 }
 
 // owner runs a machine on the host's sockets, on one goroutine.

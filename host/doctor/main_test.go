@@ -2,49 +2,19 @@ package doctor
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
+
+	"gatewayd/internal/netns"
 
 	"golang.org/x/sys/unix"
 )
 
-const testNamespace = "DOCTOR_TEST_NETNS"
-
-// As root, the tests run in a second process with a network namespace and
-// mounts of its own, into which they put faults.
-func TestMain(m *testing.M) {
-	if os.Getuid() != 0 {
-		os.Exit(m.Run())
-	}
-	if os.Getenv(testNamespace) != "" {
-		if err := ownMounts(); err != nil {
-			fmt.Fprintln(os.Stderr, "doctor: no mounts of its own:", err)
-			os.Unsetenv(testNamespace)
-		}
-		os.Exit(m.Run())
-	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), testNamespace+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS}
-	err := cmd.Start()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "doctor: no namespaces:", err)
-		os.Exit(m.Run())
-	}
-	if err := cmd.Wait(); err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() > 0 {
-			os.Exit(exit.ExitCode())
-		}
-		fmt.Fprintln(os.Stderr, "doctor:", err)
-		os.Exit(1)
-	}
-}
+// As root, the tests run in a namespace and with mounts of their own, into which
+// they put faults.
+func TestMain(m *testing.M) { netns.Main(m, ownMounts) }
 
 // ownMounts keeps mounts from getting out, and shows the namespace's own
 // interfaces in /sys and nobody's state in /run.
@@ -57,14 +27,7 @@ func ownMounts() error {
 
 func needNamespace(t *testing.T) {
 	t.Helper()
-	if os.Getenv(testNamespace) == "" {
-		t.Skip("SKIPPED: only root can make the namespaces that this test runs in")
-	}
-	for _, program := range []string{"ip", "nft"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("SKIPPED: no %s", program)
-		}
-	}
+	netns.Need(t, "nft")
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		t.Skipf("SKIPPED: no TUN devices here: %v", err)
 	}

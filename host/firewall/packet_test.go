@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"gatewayd/internal/netns"
 )
 
 // The topology: the gateway is the test's own namespace.
@@ -31,11 +33,11 @@ type world struct{ lan, mesh *namespace }
 // connect lays a wire from the gateway to another machine.
 func (n *namespace) connect(t *testing.T, here, there string) {
 	t.Helper()
-	ip(t, "link", "add", here, "type", "veth", "peer", "name", there, "netns", strconv.Itoa(n.tid))
+	netns.IP(t, "link", "add", here, "type", "veth", "peer", "name", there, "netns", strconv.Itoa(n.tid))
 	t.Cleanup(func() { exec.Command("ip", "link", "del", here).Run() })
-	write(t, "ipv6/conf/"+here+"/accept_dad", "0")
-	n.run(func() { write(t, "ipv6/conf/"+there+"/accept_dad", "0") })
-	ip(t, "link", "set", here, "up")
+	netns.Set(t, "ipv6/conf/"+here+"/accept_dad", "0")
+	n.run(func() { netns.Set(t, "ipv6/conf/"+there+"/accept_dad", "0") })
+	netns.IP(t, "link", "set", here, "up")
 	n.ip(t, "link", "set", there, "up")
 }
 
@@ -46,18 +48,18 @@ func build(t *testing.T) world {
 	w.lan.connect(t, "lan0", "eth0")
 	w.mesh.connect(t, "mesh0", "eth0")
 	w.mesh.connect(t, "nat0", "eth1")
-	write(t, "ipv6/conf/all/forwarding", "1")
-	write(t, "ipv4/conf/nat0/forwarding", "1")
-	write(t, "ipv4/conf/lan0/forwarding", "1")
+	netns.Set(t, "ipv6/conf/all/forwarding", "1")
+	netns.Set(t, "ipv4/conf/nat0/forwarding", "1")
+	netns.Set(t, "ipv4/conf/lan0/forwarding", "1")
 	add := func(dev string, list ...string) {
 		for _, a := range list {
-			ip(t, "addr", "add", a, "dev", dev, "nodad")
+			netns.IP(t, "addr", "add", a, "dev", dev, "nodad")
 		}
 	}
 	add("lan0", "2001:db8:1::1/64", "fd01::1/64", "2001:db8:bad::1/64")
 	add("mesh0", "fd34::1/64", "fdde:ad::1/64")
-	ip(t, "addr", "add", "192.0.2.1/24", "dev", "lan0")
-	ip(t, "addr", "add", "198.51.100.1/24", "dev", "nat0")
+	netns.IP(t, "addr", "add", "192.0.2.1/24", "dev", "lan0")
+	netns.IP(t, "addr", "add", "198.51.100.1/24", "dev", "nat0")
 	for _, a := range []string{"2001:db8:1::2/64", "fd01::2/64", "2001:db8:bad::2/64"} {
 		w.lan.ip(t, "addr", "add", a, "dev", "eth0", "nodad")
 	}
@@ -72,7 +74,7 @@ func build(t *testing.T) world {
 	w.mesh.ip(t, "route", "add", "default", "via", "198.51.100.1")
 	w.lan.ip(t, "link", "set", "lo", "up")
 	// Answers to addresses that only devices would have.
-	ip(t, "-6", "route", "add", "2001:db8:77::/64", "dev", "mesh0")
+	netns.IP(t, "-6", "route", "add", "2001:db8:77::/64", "dev", "mesh0")
 	return w
 }
 
@@ -292,7 +294,7 @@ func TestOnlyMesh(t *testing.T) {
 	w := build(t)
 	other := newNamespace(t)
 	other.connect(t, "oth0", "eth0")
-	ip(t, "addr", "add", "fd55::1/64", "dev", "oth0", "nodad")
+	netns.IP(t, "addr", "add", "fd55::1/64", "dev", "oth0", "nodad")
 	other.ip(t, "addr", "add", "fd55::2/64", "dev", "eth0", "nodad")
 	other.ip(t, "-6", "route", "add", "default", "via", "fd55::1")
 	table, err := Open(Options{})

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"gatewayd/host/sysctl"
+	"gatewayd/internal/netns"
 )
 
 // has reports whether the interface has an address with these words in ip's
 // line of it.
 func has(t *testing.T, iface, address string, words ...string) bool {
 	t.Helper()
-	for line := range strings.Lines(ip(t, "-6", "-o", "addr", "show", "dev", iface)) {
+	for line := range strings.Lines(netns.IP(t, "-6", "-o", "addr", "show", "dev", iface)) {
 		f := strings.Fields(line)
 		if slices.Contains(f, address) && !slices.ContainsFunc(words, func(w string) bool { return !slices.Contains(f, w) }) {
 			return true
@@ -24,7 +25,7 @@ func has(t *testing.T, iface, address string, words ...string) bool {
 }
 
 func TestAddresses(t *testing.T) {
-	needNamespace(t)
+	netns.Need(t)
 	wire(t, "adr0", "adr1")
 	r := run(t, Options{Names: []string{"adr0"}})
 	l := r.await(t, "adr0", "ready", ready)
@@ -43,42 +44,42 @@ func TestAddresses(t *testing.T) {
 	a := Address{Prefix: mine, Preferred: now.Add(900 * time.Second), Until: now.Add(1800 * time.Second)}
 	set(a)
 	if !has(t, "adr0", mine.String(), "preferred_lft", "900sec", "1800sec") {
-		t.Errorf("added: %s", ip(t, "-6", "addr", "show", "dev", "adr0"))
+		t.Errorf("added: %s", netns.IP(t, "-6", "addr", "show", "dev", "adr0"))
 	}
 	r.await(t, "adr0", "told of ours", func(l Link) bool {
 		return slices.ContainsFunc(l.Addrs, func(a Addr) bool { return a.Prefix == mine && a.Ours })
 	})
-	if s := ip(t, "-6", "route", "show", "dev", "adr0"); !strings.Contains(s, "fd12:3456::/64 proto 154 metric 513 expires 1") {
+	if s := netns.IP(t, "-6", "route", "show", "dev", "adr0"); !strings.Contains(s, "fd12:3456::/64 proto 154 metric 513 expires 1") {
 		t.Errorf("no route for the prefix: %s", s)
 	}
 
 	a.Preferred = now // deprecated
 	set(a)
 	if !has(t, "adr0", mine.String(), "deprecated", "1800sec") {
-		t.Errorf("deprecated: %s", ip(t, "-6", "addr", "show", "dev", "adr0"))
+		t.Errorf("deprecated: %s", netns.IP(t, "-6", "addr", "show", "dev", "adr0"))
 	}
 	a.Preferred, a.Until = time.Time{}, time.Time{} // for ever
 	set(a)
 	if !has(t, "adr0", mine.String(), "3600sec") && !has(t, "adr0", mine.String(), "3599sec") || has(t, "adr0", mine.String(), "deprecated") {
-		t.Errorf("for ever: %s", ip(t, "-6", "addr", "show", "dev", "adr0"))
+		t.Errorf("for ever: %s", netns.IP(t, "-6", "addr", "show", "dev", "adr0"))
 	}
 
 	// What others put there stays, what they remove comes back.
-	ip(t, "addr", "add", "2001:db8::9/64", "dev", "adr0", "nodad")
-	ip(t, "addr", "del", mine.String(), "dev", "adr0")
+	netns.IP(t, "addr", "add", "2001:db8::9/64", "dev", "adr0", "nodad")
+	netns.IP(t, "addr", "del", mine.String(), "dev", "adr0")
 	r.await(t, "adr0", "repaired", func(l Link) bool {
 		return slices.ContainsFunc(l.Addrs, func(a Addr) bool { return a.Prefix == mine })
 	})
-	ip(t, "link", "set", "adr0", "down") // the kernel drops them
+	netns.IP(t, "link", "set", "adr0", "down") // the kernel drops them
 	r.await(t, "adr0", "down", func(l Link) bool { return !l.Up })
-	ip(t, "link", "set", "adr0", "up")
+	netns.IP(t, "link", "set", "adr0", "up")
 	r.await(t, "adr0", "repaired", func(l Link) bool {
 		return l.Ready() && slices.ContainsFunc(l.Addrs, func(a Addr) bool { return a.Prefix == mine })
 	})
-	ip(t, "addr", "add", "2001:db8::9/64", "dev", "adr0", "nodad")
+	netns.IP(t, "addr", "add", "2001:db8::9/64", "dev", "adr0", "nodad")
 	set()
 	if has(t, "adr0", mine.String()) || !has(t, "adr0", "2001:db8::9/64") {
-		t.Errorf("removed: %s", ip(t, "-6", "addr", "show", "dev", "adr0"))
+		t.Errorf("removed: %s", netns.IP(t, "-6", "addr", "show", "dev", "adr0"))
 	}
 
 	if err := r.SetAddresses("adr9", nil); err == nil {
@@ -93,13 +94,13 @@ func TestAddresses(t *testing.T) {
 
 // An address that the other end has already is reported, and not fought over.
 func TestAddressTaken(t *testing.T) {
-	needNamespace(t)
+	netns.Need(t)
 	wire(t, "tkn0", "tkn1")
-	write(t, "ipv6/conf/tkn0/accept_dad", "1")
-	write(t, "ipv6/conf/tkn0/dad_transmits", "1")
+	netns.Set(t, "ipv6/conf/tkn0/accept_dad", "1")
+	netns.Set(t, "ipv6/conf/tkn0/dad_transmits", "1")
 	r := run(t, Options{Names: []string{"tkn0"}})
 	r.await(t, "tkn0", "ready", ready)
-	ip(t, "addr", "add", "fd99::1/64", "dev", "tkn1", "nodad")
+	netns.IP(t, "addr", "add", "fd99::1/64", "dev", "tkn1", "nodad")
 	a := netip.MustParsePrefix("fd99::1/64")
 	if err := r.SetAddresses("tkn0", []Address{{Prefix: a}}); err != nil {
 		t.Fatal(err)
@@ -139,13 +140,13 @@ func TestLasts(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
-	needNamespace(t)
+	netns.Need(t)
 	r := run(t, Options{})
 	p := netip.MustParsePrefix("2001:db8:100::/56")
 	if err := r.SetUnreachable([]netip.Prefix{p}); err != nil {
 		t.Fatal(err)
 	}
-	if s := ip(t, "-6", "route", "show", "type", "unreachable"); !strings.Contains(s, "2001:db8:100::/56") || !strings.Contains(s, "proto 154") {
+	if s := netns.IP(t, "-6", "route", "show", "type", "unreachable"); !strings.Contains(s, "2001:db8:100::/56") || !strings.Contains(s, "proto 154") {
 		t.Errorf("routes %q", s)
 	}
 	for _, wide := range []string{"::/0", "fc00::/7", "2000::/3", "10.0.0.0/8"} {
@@ -154,13 +155,13 @@ func TestUnreachable(t *testing.T) {
 		}
 	}
 	r.stop()
-	if s := ip(t, "-6", "route", "show", "type", "unreachable"); s != "" {
+	if s := netns.IP(t, "-6", "route", "show", "type", "unreachable"); s != "" {
 		t.Errorf("left %q", s)
 	}
 }
 
 func TestSettings(t *testing.T) {
-	needNamespace(t)
+	netns.Need(t)
 	wire(t, "set0", "set1")
 	wire(t, "oth0", "oth1")
 	before := sysctls(t)
@@ -180,22 +181,22 @@ func TestSettings(t *testing.T) {
 		"ipv6/conf/oth0/forwarding":                 "0",
 		"ipv6/conf/oth0/accept_ra":                  "1",
 	} {
-		if got := read(t, key); got != want {
+		if got := netns.Setting(t, key); got != want {
 			t.Errorf("%s is %s, want %s", key, got, want)
 		}
 	}
 
 	// Renamed, and gone and back.
-	ip(t, "link", "set", "set0", "down")
-	ip(t, "link", "set", "set0", "name", "ren0")
+	netns.IP(t, "link", "set", "set0", "down")
+	netns.IP(t, "link", "set", "set0", "name", "ren0")
 	r.await(t, "set0", "renamed", func(l Link) bool { return l.Name == "ren0" })
-	ip(t, "link", "set", "ren0", "name", "set0", "up")
+	netns.IP(t, "link", "set", "ren0", "name", "set0", "up")
 	r.await(t, "set0", "ready", ready)
-	ip(t, "link", "del", "set0")
+	netns.IP(t, "link", "del", "set0")
 	r.await(t, "set0", "gone", func(l Link) bool { return l.Index == 0 })
 	wire(t, "set0", "set1")
 	r.await(t, "set0", "ready", ready)
-	if got := read(t, "ipv6/conf/set0/accept_ra"); got != "2" {
+	if got := netns.Setting(t, "ipv6/conf/set0/accept_ra"); got != "2" {
 		t.Errorf("accept_ra of the new interface is %s", got)
 	}
 	r.stop()

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"gatewayd/internal/netns"
 	"gatewayd/ipv6"
 	"gatewayd/ndp"
 )
@@ -14,7 +15,7 @@ import (
 func ready(l Link) bool { return l.Ready() }
 
 func TestFollow(t *testing.T) {
-	needNamespace(t)
+	netns.Need(t)
 	r := run(t, Options{Names: []string{"inf0", "inf1"}})
 	r.await(t, "inf0", "absent", func(l Link) bool { return l.Index == 0 })
 
@@ -24,41 +25,41 @@ func TestFollow(t *testing.T) {
 		t.Errorf("link %+v", l)
 	}
 
-	ip(t, "link", "set", "inf0", "mtu", "1400")
+	netns.IP(t, "link", "set", "inf0", "mtu", "1400")
 	r.await(t, "inf0", "of MTU 1400", func(l Link) bool { return l.MTU == 1400 })
-	ip(t, "link", "set", "inf0", "address", "02:00:00:00:00:77")
+	netns.IP(t, "link", "set", "inf0", "address", "02:00:00:00:00:77")
 	r.await(t, "inf0", "of another MAC", func(l Link) bool { return l.MAC == ndp.EUI48([6]byte{2, 0, 0, 0, 0, 0x77}) })
 
-	ip(t, "addr", "add", "2001:db8:5::5/64", "dev", "inf0", "nodad")
-	ip(t, "addr", "add", "192.0.2.5/24", "dev", "inf0")
+	netns.IP(t, "addr", "add", "2001:db8:5::5/64", "dev", "inf0", "nodad")
+	netns.IP(t, "addr", "add", "192.0.2.5/24", "dev", "inf0")
 	l = r.await(t, "inf0", "with addresses", func(l Link) bool { return len(l.Addrs) == 3 })
 	if p := l.Prefixes(); len(p) != 1 || p[0] != netip.MustParsePrefix("2001:db8:5::/64") {
 		t.Errorf("prefixes %v of %+v", p, l.Addrs)
 	}
-	ip(t, "addr", "add", "fe80::5/64", "dev", "inf0", "nodad")
+	netns.IP(t, "addr", "add", "fe80::5/64", "dev", "inf0", "nodad")
 	first := l.LinkLocal
 	l = r.await(t, "inf0", "with two link-local addresses", func(l Link) bool { return len(l.Others()) == 1 })
 	if l.LinkLocal != first || l.Others()[0] != netip.MustParseAddr("fe80::5") {
 		t.Errorf("link-local address was %v and is %v besides %v", first, l.LinkLocal, l.Others())
 	}
 
-	ip(t, "link", "set", "peer0", "down") // the carrier goes
+	netns.IP(t, "link", "set", "peer0", "down") // the carrier goes
 	r.await(t, "inf0", "down", func(l Link) bool { return !l.Up })
-	ip(t, "link", "set", "peer0", "up")
+	netns.IP(t, "link", "set", "peer0", "up")
 	r.await(t, "inf0", "ready again", ready)
-	ip(t, "link", "set", "inf0", "down")
+	netns.IP(t, "link", "set", "inf0", "down")
 	r.await(t, "inf0", "down", func(l Link) bool { return !l.Up && !l.LinkLocal.IsValid() })
-	ip(t, "link", "set", "inf0", "name", "lan0")
+	netns.IP(t, "link", "set", "inf0", "name", "lan0")
 	r.await(t, "inf0", "renamed", func(l Link) bool { return l.Name == "lan0" && l.Index != 0 })
-	ip(t, "link", "set", "lan0", "up")
+	netns.IP(t, "link", "set", "lan0", "up")
 	r.await(t, "inf0", "ready under the new name", func(l Link) bool { return l.Ready() && l.Name == "lan0" })
 
 	// Another of the name that was asked for takes its place.
 	wire(t, "inf0", "peer1")
 	l = r.await(t, "inf0", "the named one", func(l Link) bool { return l.Ready() && l.Name == "inf0" })
-	ip(t, "link", "del", "inf0")
+	netns.IP(t, "link", "del", "inf0")
 	r.await(t, "inf0", "the renamed one", func(m Link) bool { return m.Index != l.Index })
-	ip(t, "link", "del", "lan0")
+	netns.IP(t, "link", "del", "lan0")
 	r.await(t, "inf0", "gone", func(l Link) bool { return l.Index == 0 && l.Name == "" })
 	wire(t, "inf0", "peer2")
 	r.await(t, "inf0", "back", ready)
@@ -69,13 +70,13 @@ func TestFollow(t *testing.T) {
 
 // A link-local address that is being checked for duplicates is not used yet.
 func TestDuplicateDetection(t *testing.T) {
-	needNamespace(t)
-	ip(t, "link", "add", "dad0", "type", "veth", "peer", "name", "dad1")
+	netns.Need(t)
+	netns.IP(t, "link", "add", "dad0", "type", "veth", "peer", "name", "dad1")
 	defer exec.Command("ip", "link", "del", "dad1").Run()
 	r := run(t, Options{Names: []string{"dad0"}})
-	ip(t, "link", "set", "dad1", "up")
+	netns.IP(t, "link", "set", "dad1", "up")
 	start := time.Now()
-	ip(t, "link", "set", "dad0", "up")
+	netns.IP(t, "link", "set", "dad0", "up")
 	r.await(t, "dad0", "checking", func(l Link) bool { return l.Up && len(l.Addrs) == 1 && l.Addrs[0].Tentative && !l.Ready() })
 	r.await(t, "dad0", "ready", ready)
 	if d := time.Since(start); d < 500*time.Millisecond {
@@ -84,7 +85,7 @@ func TestDuplicateDetection(t *testing.T) {
 }
 
 func TestChooses(t *testing.T) {
-	needNamespace(t)
+	netns.Need(t)
 	wire(t, "up0", "up0p")
 	wire(t, "up1", "up1p")
 	wire(t, "mesh0", "mesh0p")
@@ -93,22 +94,22 @@ func TestChooses(t *testing.T) {
 	if l := r.Links(); len(l) != 0 {
 		t.Fatalf("chose %+v without a default route", l)
 	}
-	ip(t, "-6", "route", "add", "default", "dev", "mesh0", "metric", "1")
-	ip(t, "-6", "route", "add", "default", "dev", "up1", "metric", "5")
+	netns.IP(t, "-6", "route", "add", "default", "dev", "mesh0", "metric", "1")
+	netns.IP(t, "-6", "route", "add", "default", "dev", "up1", "metric", "5")
 	r.await(t, "up1", "chosen", ready)
-	ip(t, "-6", "route", "add", "default", "dev", "up0", "metric", "4")
+	netns.IP(t, "-6", "route", "add", "default", "dev", "up0", "metric", "4")
 	time.Sleep(50 * time.Millisecond)
 	r.await(t, "up1", "still chosen", ready)
-	ip(t, "-6", "route", "del", "default", "dev", "up1")
+	netns.IP(t, "-6", "route", "del", "default", "dev", "up1")
 	r.await(t, "up0", "chosen", ready)
-	ip(t, "-6", "route", "del", "default", "dev", "up0")
+	netns.IP(t, "-6", "route", "del", "default", "dev", "up0")
 	time.Sleep(50 * time.Millisecond)
 	r.await(t, "up0", "kept without a default route", ready)
-	ip(t, "-6", "route", "del", "default", "dev", "mesh0")
+	netns.IP(t, "-6", "route", "del", "default", "dev", "mesh0")
 }
 
 func TestMessages(t *testing.T) {
-	needNamespace(t)
+	netns.Need(t)
 	wire(t, "msg0", "msg1")
 	r := run(t, Options{Names: []string{"msg0", "msg1"}})
 	l0, l1 := r.await(t, "msg0", "ready", ready), r.await(t, "msg1", "ready", ready)
@@ -157,7 +158,7 @@ func TestMessages(t *testing.T) {
 	r.mu.Unlock()
 
 	// And all of it again after the interface was away.
-	ip(t, "link", "del", "msg0")
+	netns.IP(t, "link", "del", "msg0")
 	r.await(t, "msg0", "gone", func(l Link) bool { return l.Index == 0 })
 	if err := r.Send("msg0", ndp.Out{Src: l0.LinkLocal, Dst: ipv6.AllNodesLinkLocal, Type: typ}); err == nil {
 		t.Error("sent on an interface that does not exist")

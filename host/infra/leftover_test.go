@@ -16,6 +16,7 @@ import (
 	"gatewayd/host"
 	"gatewayd/host/firewall"
 	"gatewayd/host/sysctl"
+	"gatewayd/internal/netns"
 )
 
 // sysctls lists the network settings, one to a line.
@@ -54,8 +55,8 @@ func state(t *testing.T) string {
 
 func snapshot(t *testing.T) string {
 	t.Helper()
-	s := ip(t, "addr", "show") + ip(t, "-6", "route", "show", "table", "all") + ip(t, "route", "show", "table", "all") +
-		ip(t, "-6", "rule", "show") + ip(t, "rule", "show")
+	s := netns.IP(t, "addr", "show") + netns.IP(t, "-6", "route", "show", "table", "all") + netns.IP(t, "route", "show", "table", "all") +
+		netns.IP(t, "-6", "rule", "show") + netns.IP(t, "rule", "show")
 	if nft, err := exec.Command("nft", "list", "ruleset").CombinedOutput(); err == nil {
 		s += string(nft)
 	}
@@ -174,19 +175,19 @@ func TestVictim(t *testing.T) {
 // What is in the kernel is the same before and after: after a stop, and after
 // a kill and a successor's stop.
 func TestNothingIsLeft(t *testing.T) {
-	needNamespace(t)
+	netns.Need(t)
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		t.Skipf("SKIPPED: no TUN devices here: %v", err)
 	}
 	wire(t, "all0", "all1")
 	wire(t, "more0", "more1") // to be left alone
-	ip(t, "addr", "add", "2001:db8::5/64", "dev", "all0", "nodad")
-	ip(t, "-6", "route", "add", "2001:db8:99::/48", "via", "2001:db8::1", "proto", "static")
+	netns.IP(t, "addr", "add", "2001:db8::5/64", "dev", "all0", "nodad")
+	netns.IP(t, "-6", "route", "add", "2001:db8:99::/48", "via", "2001:db8::1", "proto", "static")
 	if err := firewall.Probe(); err != nil {
 		t.Skipf("SKIPPED: %v", err)
 	}
 	for range 500 { // until the kernel has made all it makes
-		if strings.Count(ip(t, "-6", "addr", "show", "scope", "link"), "fe80") >= 4 {
+		if strings.Count(netns.IP(t, "-6", "addr", "show", "scope", "link"), "fe80") >= 4 {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -10,13 +10,14 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"gatewayd/host/sysctl"
+	"gatewayd/internal/netns"
 	"gatewayd/ipv6"
 	"gatewayd/ndp"
 )
 
 // A Follower that has put everything in place leaves the kernel alone.
 func TestIdle(t *testing.T) {
-	needNamespace(t)
+	netns.Need(t)
 	wire(t, "idl0", "idl1")
 	keeper, err := sysctl.Open(t.TempDir())
 	if err != nil {
@@ -58,7 +59,7 @@ func TestIdle(t *testing.T) {
 		t.Errorf("changed %+v", u)
 	case <-time.After(200 * time.Millisecond):
 	}
-	ip(t, "addr", "add", "fd13::1/64", "dev", "idl0", "nodad") // and a change is seen by this test
+	netns.IP(t, "addr", "add", "fd13::1/64", "dev", "idl0", "nodad") // and a change is seen by this test
 	select {
 	case <-addrs:
 	case <-time.After(2 * time.Second):
@@ -69,7 +70,7 @@ func TestIdle(t *testing.T) {
 // A flood of advertisements that nobody has time for holds up nothing else and
 // is dropped by the kernel, not kept.
 func TestFlood(t *testing.T) {
-	needNamespace(t)
+	netns.Need(t)
 	wire(t, "fld0", "fld1")
 	release := make(chan struct{})
 	var got atomic.Int64
@@ -118,9 +119,9 @@ func TestFlood(t *testing.T) {
 }
 
 func TestAltName(t *testing.T) {
-	needNamespace(t)
+	netns.Need(t)
 	wire(t, "alt0", "alt1")
-	ip(t, "link", "property", "add", "dev", "alt0", "altname", "enx-the-long-name-of-it")
+	netns.IP(t, "link", "property", "add", "dev", "alt0", "altname", "enx-the-long-name-of-it")
 	r := run(t, Options{Names: []string{"enx-the-long-name-of-it"}})
 	if l := r.await(t, "enx-the-long-name-of-it", "ready", ready); l.Name != "alt0" {
 		t.Errorf("link %+v", l)

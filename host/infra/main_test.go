@@ -3,91 +3,29 @@ package infra
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"os/exec"
 	"slices"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
+	"gatewayd/internal/netns"
 	"gatewayd/ndp"
 )
 
-const inNamespace = "INFRA_TEST_NETNS"
-
-// As root, the tests run in a second process, in a network namespace and
-// mounts of its own.
-func TestMain(m *testing.M) {
-	if os.Getuid() != 0 || os.Getenv(inNamespace) != "" {
-		os.Exit(m.Run())
-	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inNamespace+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	err := cmd.Start()
-	if err != nil { // may not make namespaces: the tests that need one skip
-		fmt.Fprintln(os.Stderr, "infra: no network namespace:", err)
-		os.Exit(m.Run())
-	}
-	if err := cmd.Wait(); err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() > 0 {
-			os.Exit(exit.ExitCode())
-		}
-		fmt.Fprintln(os.Stderr, "infra:", err)
-		os.Exit(1)
-	}
-}
-
-func needNamespace(t *testing.T) {
-	t.Helper()
-	if os.Getenv(inNamespace) == "" {
-		t.Skip("SKIPPED: only root can make the network namespace that this test runs in")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("SKIPPED: no ip (iproute2)")
-	}
-}
-
-func ip(t *testing.T, args ...string) string {
-	t.Helper()
-	out, err := exec.Command("ip", args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
+// As root, the tests run where they cannot disturb the machine.
+func TestMain(m *testing.M) { netns.Main(m, nil) }
 
 // wire makes a pair of interfaces that are up; the test removes it.
 func wire(t *testing.T, a, b string) {
 	t.Helper()
-	ip(t, "link", "add", a, "type", "veth", "peer", "name", b)
+	netns.IP(t, "link", "add", a, "type", "veth", "peer", "name", b)
 	t.Cleanup(func() { exec.Command("ip", "link", "del", b).Run() })
 	for _, name := range []string{a, b} { // no waiting for duplicates
-		write(t, "ipv6/conf/"+name+"/accept_dad", "0")
+		netns.Set(t, "ipv6/conf/"+name+"/accept_dad", "0")
 	}
-	ip(t, "link", "set", a, "up")
-	ip(t, "link", "set", b, "up")
-}
-
-func write(t *testing.T, key, value string) {
-	t.Helper()
-	if err := os.WriteFile("/proc/sys/net/"+key, []byte(value), 0); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func read(t *testing.T, key string) string {
-	t.Helper()
-	b, err := os.ReadFile("/proc/sys/net/" + key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(b))
+	netns.IP(t, "link", "set", a, "up")
+	netns.IP(t, "link", "set", b, "up")
 }
 
 // A running Follower, and what it told.

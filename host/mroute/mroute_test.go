@@ -11,43 +11,21 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"gatewayd/internal/netns"
 	"gatewayd/ipv6"
 )
 
-const inNamespace = "MROUTE_TEST_NETNS"
-
-// As root, the tests run in a second process, in a network namespace of its
-// own.
-func TestMain(m *testing.M) {
-	if os.Getuid() != 0 || os.Getenv(inNamespace) != "" {
-		os.Exit(m.Run())
-	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inNamespace+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	if err := cmd.Start(); err != nil { // may not make namespaces: the tests that need one skip
-		os.Exit(m.Run())
-	}
-	if cmd.Wait() != nil {
-		os.Exit(1)
-	}
-}
+// As root, the tests run in a namespace of their own.
+func TestMain(m *testing.M) { netns.Main(m, nil) }
 
 func needKernel(t *testing.T) {
 	t.Helper()
-	if os.Getenv(inNamespace) == "" {
-		t.Skip("SKIPPED: only root can make the network namespace that this test runs in")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("SKIPPED: no ip (iproute2)")
-	}
+	netns.Need(t)
 	if err := Probe(); errors.Is(err, ErrUnsupported) {
 		t.Skip("SKIPPED:", err)
 	} else if err != nil {
@@ -68,8 +46,8 @@ func wire(t *testing.T, name string) *port {
 	far := name + "-far"
 	for _, c := range []string{"link add " + name + " type veth peer name " + far, "link set " + name + " up", "link set " + far + " up"} {
 		if c == "link set "+name+" up" {
-			write(t, "net/ipv6/conf/"+far+"/disable_ipv6", "1")
-			write(t, "net/ipv6/conf/"+name+"/accept_dad", "0")
+			netns.Set(t, "ipv6/conf/"+far+"/disable_ipv6", "1")
+			netns.Set(t, "ipv6/conf/"+name+"/accept_dad", "0")
 		}
 		if out, err := exec.Command("ip", strings.Fields(c)...).CombinedOutput(); err != nil {
 			t.Fatalf("ip %s: %v: %s", c, err, out)
@@ -97,13 +75,6 @@ func wire(t *testing.T, name string) *port {
 		t.Fatal(err)
 	}
 	return &port{t: t, fd: fd, link: Link{Name: name, Index: near.Index}}
-}
-
-func write(t *testing.T, key, value string) {
-	t.Helper()
-	if err := os.WriteFile("/proc/sys/"+key, []byte(value), 0); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // send sends a datagram to a group.
@@ -161,7 +132,7 @@ const (
 func TestRoutes(t *testing.T) {
 	needKernel(t)
 	mesh, lan, dmz := wire(t, "mesh"), wire(t, "lan"), wire(t, "dmz")
-	write(t, "net/ipv6/conf/all/forwarding", "1")
+	netns.Set(t, "ipv6/conf/all/forwarding", "1")
 	r := open(t, mesh.link)
 	if _, err := Open(lan.link, slog.New(slog.DiscardHandler)); !errors.Is(err, ErrInUse) {
 		t.Errorf("a second one: %v", err)
@@ -253,7 +224,7 @@ func TestRoutes(t *testing.T) {
 func TestBound(t *testing.T) {
 	needKernel(t)
 	mesh := wire(t, "mesh")
-	write(t, "net/ipv6/conf/all/forwarding", "1")
+	netns.Set(t, "ipv6/conf/all/forwarding", "1")
 	r := open(t, mesh.link)
 	for i := range maxRoutes + 50 {
 		mesh.send("fd03::1", fmt.Sprintf("ff05::%x", i+1), 5, "flood")

@@ -9,61 +9,27 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"gatewayd/internal/netns"
 
 	"golang.org/x/sys/unix"
 )
 
-const inNamespace = "SYSCTL_TEST_NETNS"
-
-// As root, the tests run in a second process, in a network namespace of its
-// own, which has its own settings.
-func TestMain(m *testing.M) {
-	if os.Getuid() != 0 || os.Getenv(inNamespace) != "" {
-		os.Exit(m.Run())
-	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inNamespace+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	err := cmd.Start()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "sysctl: no network namespace:", err)
-		os.Exit(m.Run())
-	}
-	if err := cmd.Wait(); err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() > 0 {
-			os.Exit(exit.ExitCode())
-		}
-		fmt.Fprintln(os.Stderr, "sysctl:", err)
-		os.Exit(1)
-	}
-}
+// As root, the tests run in a namespace, which has its own settings.
+func TestMain(m *testing.M) { netns.Main(m, nil) }
 
 // links makes pairs of interfaces in the namespace.
 func links(t *testing.T, pairs ...string) {
 	t.Helper()
-	if os.Getenv(inNamespace) == "" {
-		t.Skip("SKIPPED: only root can make the network namespace that this test runs in")
-	}
+	netns.Need(t)
 	for i := 0; i < len(pairs); i += 2 {
 		if out, err := exec.Command("ip", "link", "add", pairs[i], "type", "veth", "peer", "name", pairs[i+1]).CombinedOutput(); err != nil {
 			t.Skipf("SKIPPED: ip: %v: %s", err, out)
 		}
 		t.Cleanup(func() { exec.Command("ip", "link", "del", pairs[i]).Run() })
 	}
-}
-
-func ip(t *testing.T, args ...string) string {
-	t.Helper()
-	out, err := exec.Command("ip", args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
 }
 
 func opened(t *testing.T, dir string) *Keeper {
@@ -151,20 +117,20 @@ func TestInterfaces(t *testing.T) {
 	links(t, "d0", "d1")
 	k := opened(t, t.TempDir())
 	must(t, k.Set(Conf("d0", "hop_limit"), "99"))
-	ip(t, "link", "set", "d0", "name", "e0")
+	netns.IP(t, "link", "set", "d0", "name", "e0")
 	must(t, k.Rename("d0", "e0"))
 	must(t, k.Release("d0")) // no longer its name
 	want(t, map[string]string{Conf("e0", "hop_limit"): "99"})
 	must(t, k.Release("e0"))
 	want(t, map[string]string{Conf("e0", "hop_limit"): "64"})
 	must(t, k.Set(Conf("e0", "hop_limit"), "99"))
-	ip(t, "link", "set", "e0", "name", "d0")
+	netns.IP(t, "link", "set", "e0", "name", "d0")
 	must(t, k.Forget("e0"))
 	must(t, k.Close())
 	want(t, map[string]string{Conf("d0", "hop_limit"): "99"})
 
 	must(t, k.Set(Conf("d0", "hop_limit"), "98"))
-	ip(t, "link", "del", "d0")
+	netns.IP(t, "link", "del", "d0")
 	must(t, k.Close()) // went with its interface
 	if err := k.Set(Conf("d0", "hop_limit"), "98"); !errors.Is(err, ErrMissing) {
 		t.Errorf("a setting of an interface that is gone: %v", err)
@@ -175,11 +141,11 @@ func TestInterfaces(t *testing.T) {
 // default routes that routers gave them.
 func TestForward(t *testing.T) {
 	links(t, "f0", "f1", "g0", "g1", "h0", "h1")
-	ip(t, "link", "set", "g0", "up")
-	ip(t, "link", "set", "g1", "up")
+	netns.IP(t, "link", "set", "g0", "up")
+	netns.IP(t, "link", "set", "g1", "up")
 	must(t, put(Conf("h0", "forwarding"), "1"))
 	must(t, put(Conf("g0", "accept_ra_from_local"), "1"))
-	for i := 0; !strings.Contains(ip(t, "-6", "route", "show", "default"), "dev g0"); i++ {
+	for i := 0; !strings.Contains(netns.IP(t, "-6", "route", "show", "default"), "dev g0"); i++ {
 		if i > 300 {
 			t.Fatal("g0 takes no router advertisements")
 		}
@@ -199,7 +165,7 @@ func TestForward(t *testing.T) {
 		Conf("h0", "forwarding"): "1", Conf("f0", "accept_ra"): "1", Conf("g0", "accept_ra"): "1",
 	}
 	want(t, during)
-	if s := ip(t, "-6", "route", "show", "default"); !strings.Contains(s, "dev g0") {
+	if s := netns.IP(t, "-6", "route", "show", "default"); !strings.Contains(s, "dev g0") {
 		t.Errorf("the default route through g0 is gone: %q", s)
 	}
 	k = opened(t, dir) // killed

@@ -104,6 +104,7 @@ var table = map[string]ring{
 
 	"internal/appliance/zonegen": daemon,
 
+	"internal/netns":    support,
 	"internal/rings":    support,
 	"internal/simair":   support,
 	"interop":           support,

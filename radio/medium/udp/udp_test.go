@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatewayd/ieee802154"
+	"gatewayd/internal/netns"
 	"gatewayd/radio/medium"
 )
 
@@ -91,45 +92,11 @@ func TestTwoNodes(t *testing.T) {
 	}
 }
 
-// inNetns marks the run of a test in a network namespace of its own.
-const inNetns = "GATEWAYD_TEST_NETNS"
-
-// runInNetns runs a test again, in a new network namespace with one interface,
-// v0, which has a link-local address.
-func runInNetns(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root, for a network namespace")
-	}
-	name := fmt.Sprintf("gw-udp-%d", os.Getpid())
-	ip := func(args ...string) {
-		t.Helper()
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			t.Skipf("ip %v: %v: %s", args, err, out)
-		}
-	}
-	ip("netns", "add", name)
-	defer ip("netns", "del", name)
-	ip("-n", name, "link", "add", "v0", "type", "veth", "peer", "name", "v1")
-	ip("-n", name, "link", "set", "v0", "addrgenmode", "none") // its address would be tentative at first
-	ip("-n", name, "link", "set", "v1", "up")
-	ip("-n", name, "link", "set", "v0", "up")
-	ip("-n", name, "addr", "add", "fe80::1/64", "dev", "v0", "nodad")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("ip", "netns", "exec", name, self, "-test.run", "^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), inNetns+"=1")
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Error(err)
-	}
-}
-
 func TestIPv6(t *testing.T) {
-	if os.Getenv(inNetns) == "" {
-		runInNetns(t)
+	if _, inside := netns.Between(t, "v0", "v1", func(w *netns.Wire) {
+		w.IP(w.Ours, "link", "set", "v0", "addrgenmode", "none") // its address would be tentative at first
+		w.IP(w.Ours, "addr", "add", "fe80::1/64", "dev", "v0", "nodad")
+	}); !inside {
 		return
 	}
 	a, b := open(t, 1, "v0"), open(t, 2, "fe80::1")
