@@ -3,6 +3,8 @@
 package image
 
 import (
+	"bytes"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -103,5 +105,51 @@ func TestFirstBoot(t *testing.T) {
 	b.says(pageLimit, "SSH is off")
 	if out, err := b.ssh(key, "root", "id"); err == nil {
 		t.Errorf("SSH is on: %s", out)
+	}
+}
+
+// A dongle with Zigbee firmware is named as such, with what to do; so is one
+// that comes after it, and one that is of use is taken.
+func TestZigbeeDongle(t *testing.T) {
+	socket := filepath.Join(shortDir(t), "ncp")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return // the test is over
+			}
+			go ncp(c)
+		}
+	}()
+	b := start(t, card(t), false, &dongle{t: t, socket: socket})
+	b.says(pageLimit, "of no use yet. /dev/ttyUSB0, QEMU USB SERIAL: it looks like Silicon Labs Zigbee (EZSP) firmware; flash OpenThread RCP firmware")
+	if !b.console.has("gatewayd: /dev/ttyUSB0, QEMU USB SERIAL: it looks like Silicon Labs Zigbee") {
+		t.Error("the console does not tell")
+	}
+}
+
+// ncp answers a reset of EmberZNet's serial protocol as its firmware does
+// (Silicon Labs UG101), and nothing else.
+func ncp(c net.Conn) {
+	defer c.Close()
+	var said []byte
+	b := make([]byte, 256)
+	for {
+		n, err := c.Read(b)
+		if err != nil {
+			return
+		}
+		said = append(said, b[:n]...)
+		if i := bytes.Index(said, []byte{0x1a, 0xc0, 0x38, 0xbc, 0x7e}); i >= 0 {
+			said = said[:0]
+			if _, err := c.Write([]byte{0x1a, 0xc1, 0x02, 0x0b, 0x0a, 0x52, 0x7e}); err != nil {
+				return
+			}
+		}
 	}
 }

@@ -26,6 +26,7 @@ func TestPage(t *testing.T) {
 		links    []Link
 		problems []string
 		notices  []string
+		dongles  []string
 		ssh      *string
 		local    bool
 		want     []string
@@ -54,6 +55,10 @@ func TestPage(t *testing.T) {
 			want: []string{"gatewayd.conf:3: &lt;b&gt;", "These lines of gatewayd.conf are not followed"}},
 		{name: "no card", status: api.Status{Radio: ready, Network: net, Role: "leader"}, notices: []string{"The data partition cannot be used."},
 			want: []string{"This box", "The data partition cannot be used."}, not: []string{"gatewayd.conf"}},
+		{name: "found at the start", status: api.Status{Radio: api.Radio{State: "suspect", Problem: "no answer"}}, dongles: []string{"/dev/ttyUSB0, X: Zigbee; flash it", "/dev/ttyUSB1, Y: silent"},
+			want: []string{"of no use yet. /dev/ttyUSB0, X: Zigbee; flash it. /dev/ttyUSB1, Y: silent."}, not: []string{"No dongle works"}},
+		{name: "one of two is enough", status: api.Status{Radio: ready, Network: net, Role: "leader"}, dongles: []string{"/dev/ttyUSB0, X: Zigbee"},
+			want: []string{"The dongle works"}, not: []string{"ttyUSB0"}},
 		{name: "SSH is off", status: api.Status{Radio: ready, Network: net, Role: "leader"}, ssh: new(string),
 			want: []string{"SSH is off, because no key is given"}, not: []string{"ssh root", ".local"}},
 		{name: "SSH is on", status: api.Status{Radio: ready, Network: net, Role: "leader"}, ssh: new("SHA256:abc"), local: true,
@@ -66,7 +71,7 @@ func TestPage(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := New(Options{Version: "v1", Local: tt.local, SSH: sshOf(tt.ssh), Status: func(context.Context) (api.Status, error) { return tt.status, tt.err },
+			p := New(Options{Version: "v1", Local: tt.local, Dongles: func() []string { return tt.dongles }, SSH: sshOf(tt.ssh), Status: func(context.Context) (api.Status, error) { return tt.status, tt.err },
 				Links: func() []Link { return tt.links }, Problems: func() []string { return tt.problems },
 				Notices: func() []string { return tt.notices }, Hostname: func() string { return "gw-cellar" }})
 			w := httptest.NewRecorder()

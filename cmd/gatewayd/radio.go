@@ -21,7 +21,7 @@ import (
 
 func (a *app) radioCommand() *cobra.Command {
 	c := &cobra.Command{Use: "radio", Short: "Look at radios"}
-	c.AddCommand(a.radioProbe())
+	c.AddCommand(a.radioProbe(), a.radioFind())
 	return group(c)
 }
 

@@ -23,11 +23,13 @@ const (
 	KindCPC                    // Silicon Labs' multiprotocol co-processor
 	KindBootloader             // Silicon Labs' serial bootloader
 	KindZNP                    // Texas Instruments' Zigbee co-processor
+	KindDeconz                 // dresden elektronik's Zigbee co-processor
+	KindZiGate                 // a ZiGate
 	KindCLI                    // a firmware with a command line
 	KindText                   // a boot log or some other text
 )
 
-var kindNames = [...]string{"silent", "noise", "rcp", "ncp", "spinel", "ezsp", "cpc", "bootloader", "znp", "cli", "text"}
+var kindNames = [...]string{"silent", "noise", "rcp", "ncp", "spinel", "ezsp", "cpc", "bootloader", "znp", "deconz", "zigate", "cli", "text"}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
@@ -69,6 +71,10 @@ var guesses = map[Kind]Guess{
 		Advice: "it has no application to start or was told to stay there: " + flashRCP},
 	KindZNP: {Looks: "it looks like Texas Instruments Zigbee (ZNP) firmware",
 		Advice: flashRCP},
+	KindDeconz: {Looks: "it looks like dresden elektronik Zigbee (deCONZ) firmware",
+		Advice: flashRCP + ", if there is one"},
+	KindZiGate: {Looks: "it looks like a ZiGate, with Zigbee firmware",
+		Advice: "there is no OpenThread RCP firmware for it: use another dongle"},
 	KindCLI: {Looks: "it has a command line, not an RCP's interface",
 		Advice: "it is probably an OpenThread CLI or a shell build: " + flashRCP},
 	KindText: {Looks: "it sends text, such as a boot log",
@@ -118,6 +124,10 @@ func Recognise(first []byte) Guess {
 		return guess(KindCPC)
 	case hasZNP(first):
 		return guess(KindZNP)
+	case hasDeconz(first):
+		return guess(KindDeconz)
+	case hasZiGate(first):
+		return guess(KindZiGate)
 	}
 	return guess(KindNoise)
 }
@@ -161,85 +171,4 @@ func recogniseText(b []byte) (Guess, bool) {
 	line, _, _ := strings.Cut(strings.TrimLeft(string(b), "\r\n"), "\n")
 	g.Looks = fmt.Sprintf("it sends text: %q", logText([]byte(line)[:min(len(line), 60)]))
 	return g, true
-}
-
-// hasASH looks for a frame of ASH, the framing of EZSP (Silicon Labs UG101):
-// flag 7e, escape 7d, CRC-16 with its most significant byte first. 1a cancels
-// what came before it.
-func hasASH(b []byte) bool {
-	for frame := range bytes.SplitSeq(b, []byte{0x7e}) {
-		if i := bytes.LastIndexByte(frame, 0x1a); i >= 0 {
-			frame = frame[i+1:]
-		}
-		var raw []byte
-		escaped := false
-		for _, c := range frame {
-			switch {
-			case escaped:
-				raw, escaped = append(raw, c^0x20), false
-			case c == 0x7d:
-				escaped = true
-			default:
-				raw = append(raw, c)
-			}
-		}
-		n := len(raw) - 2
-		if n >= 1 && crc16(0xffff, raw[:n]) == uint16(raw[n])<<8|uint16(raw[n+1]) {
-			return true
-		}
-	}
-	return false
-}
-
-// hasCPC looks for a CPC header: flag 14, address, length, control, and the
-// CRC-16 of these, least significant byte first.
-func hasCPC(b []byte) bool {
-	for i := range b {
-		h := b[i:]
-		if len(h) < 7 {
-			return false
-		}
-		if h[0] == 0x14 && crc16(0, h[:5]) == uint16(h[5])|uint16(h[6])<<8 {
-			return true
-		}
-	}
-	return false
-}
-
-// crc16 is the CRC with polynomial 0x1021, most significant bit first.
-func crc16(sum uint16, b []byte) uint16 {
-	for _, c := range b {
-		sum ^= uint16(c) << 8
-		for range 8 {
-			if sum&0x8000 != 0 {
-				sum = sum<<1 ^ 0x1021
-			} else {
-				sum <<= 1
-			}
-		}
-	}
-	return sum
-}
-
-// hasZNP looks for a frame of TI's monitor-and-test interface: fe, length, two
-// bytes of command, data, and the exclusive or of all but fe.
-func hasZNP(b []byte) bool {
-	for i, c := range b {
-		if c != 0xfe || len(b)-i < 5 {
-			continue
-		}
-		body := b[i+1:]
-		end := 3 + int(body[0])
-		if end >= len(body) {
-			continue
-		}
-		var sum byte
-		for _, c := range body[:end] {
-			sum ^= c
-		}
-		if sum == body[end] {
-			return true
-		}
-	}
-	return false
 }

@@ -233,6 +233,11 @@ func TestRecognise(t *testing.T) {
 		{"ASH error frame after noise", append([]byte{0xfe, 0x00}, ash(0xc2, 0x02, 0x51)...), KindEZSP, "EZSP"},
 		{"RSTACK with a flipped bit", []byte("\x1a\xc1\x02\x0a\x0a\x52\x7e"), KindNoise, "baud rate is probably wrong"},
 		{"CPC", append([]byte{0xff}, cpc...), KindCPC, "CPC"},
+		// Version 0x26580700: command, sequence, status, length 9, version, checksum.
+		{"deCONZ version", []byte("\xc0\x0d\x01\x00\x09\x00\x00\x07\x58\x26\x64\xff\xc0"), KindDeconz, "deCONZ"},
+		{"deCONZ, wrong sum", []byte("\xc0\x0d\x01\x00\x09\x00\x00\x07\x58\x26\x65\xff\xc0"), KindNoise, ""},
+		// Type 8010, length 5, checksum, sequence and version 0003 031e, signal.
+		{"ZiGate version", []byte("\x01\x80\x10\x02\x10\x02\x15\x88\x02\x10\x02\x13\x02\x13\x1e\x02\x13\x03"), KindZiGate, "ZiGate"},
 		{"ZNP pong", []byte("\xfe\x02\x61\x01\x79\x07\x1c"), KindZNP, "ZNP"},
 		{"bootloader", []byte("\r\nGecko Bootloader v2.4.2\r\n1. upload gbl\r\n2. run\r\n3. ebl info\r\nBL > "), KindBootloader, "bootloader"},
 		{"ESP32 boot", []byte("\xff\x00ESP-ROM:esp32h2-20221101\r\nBuild:Nov  1 2022\r\nrst:0x1 (POWERON)"), KindText, "boot log of an Espressif chip"},

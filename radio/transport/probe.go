@@ -23,9 +23,10 @@ const (
 var probeBauds = []uint32{460800, 115200, 1000000, 230400, 921600, 2000000}
 
 // pokes are what other firmwares answer to, and RCPs ignore as noise: the
-// reset frame of EZSP's ASH, a ping for TI's ZNP, and an empty line for
-// bootloaders and shells.
-var pokes = []byte("\x1a\xc0\x38\xbc\x7e" + "\xfe\x00\x21\x01\x20" + "\r\n")
+// reset frame of EZSP's ASH, a ping for TI's ZNP, requests for the version of
+// deCONZ and ZiGate, and an empty line for bootloaders and shells.
+var pokes = []byte("\x1a\xc0\x38\xbc\x7e" + "\xfe\x00\x21\x01\x20" +
+	"\xc0\x0d\x01\x00\x09\x00\x00\x00\x00\x00\xe9\xff\xc0" + "\x01\x02\x10\x10\x02\x10\x02\x10\x10\x03" + "\r\n")
 
 // Attempt is one way of talking to a device that Probe tried.
 type Attempt struct {
