@@ -66,6 +66,7 @@ func NewServer(gw *gateway.Gateway, cfg ServerConfig) *Server {
 	s.handle("GET /border", s.border)
 	s.handle("GET /services", s.services)
 	s.handle("GET /nat64", s.nat64)
+	s.handle("GET /trel", s.trel)
 	s.handleLowpan()
 	s.mux.HandleFunc("/", s.unknown)
 	return s

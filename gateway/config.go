@@ -34,6 +34,7 @@ type Config struct {
 	NAT64      string `toml:"nat64"`    // on or off
 	PD         string `toml:"pd"`       // ask for a delegated prefix: on or off
 	Backbone   string `toml:"backbone"` // be a Backbone Router: on or off
+	TREL       string `toml:"trel"`     // reach nodes by the infrastructure, too: on, off, or by which interfaces
 
 	Lowpan LowpanConfig `toml:"lowpan"` // of ModeLowpan
 
@@ -56,6 +57,7 @@ func Defaults() Config {
 		NAT64:      "on",
 		PD:         "on",
 		Backbone:   "on",
+		TREL:       "on",
 		Lowpan:     defaultLowpan(),
 	}
 }
@@ -132,6 +134,13 @@ func (c *Config) Validate() error {
 		errs = append(errs, fmt.Errorf("gateway: infra: %s is the mesh's own interface (tun)", c.TUN))
 	}
 	errs = append(errs, c.checkRules(func(string, int) string { return "" })...)
+	if infra := c.infraNames(); c.trel() && c.TREL != "on" && infra != nil {
+		for name := range strings.SplitSeq(c.TREL, ",") {
+			if !slices.Contains(infra, name) {
+				errs = append(errs, fmt.Errorf("gateway: trel: %s is none of the interfaces of infra", name))
+			}
+		}
+	}
 	if c.Mode == ModeLowpan {
 		errs = append(errs, c.Lowpan.check()...)
 	}

@@ -37,6 +37,7 @@ func TestParseConfig(t *testing.T) {
 		NAT64:      "on",
 		PD:         "on",
 		Backbone:   "on",
+		TREL:       "on",
 		Lowpan:     defaultLowpan(),
 	}
 	if err != nil || !reflect.DeepEqual(c, want) {
@@ -60,7 +61,7 @@ func TestParseConfig(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	c, err := ParseConfig("empty.toml", nil)
-	want := Config{TUN: "wpan0", DataDir: "/var/lib/gatewayd", Socket: "/run/gatewayd.sock", LogLevel: "info", Mode: ModeThread, Inbound: "local", Egress: "accept", NoFirewall: "open", NAT64: "on", PD: "on", Backbone: "on", Lowpan: defaultLowpan()}
+	want := Config{TUN: "wpan0", DataDir: "/var/lib/gatewayd", Socket: "/run/gatewayd.sock", LogLevel: "info", Mode: ModeThread, Inbound: "local", Egress: "accept", NoFirewall: "open", NAT64: "on", PD: "on", Backbone: "on", TREL: "on", Lowpan: defaultLowpan()}
 	if err != nil || !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -188,8 +189,8 @@ func TestValidate(t *testing.T) {
 	}
 
 	c := Config{}
-	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 10 {
-		t.Errorf("eleven things are wrong with nothing: %v", err)
+	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 11 {
+		t.Errorf("twelve things are wrong with nothing: %v", err)
 	}
 }
 

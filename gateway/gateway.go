@@ -68,6 +68,7 @@ type Gateway struct {
 	delegation *delegation     // nil if no prefix is to be asked for, too
 	backbone   *crossing       // nil if multicast does not leave the mesh, too
 	listeners  *listeners      // nil without an interface of the host's, and in other modes than Thread's
+	trel       *overInfra      // nil if nodes are not reached by the links, too
 	link       *spinel.Link
 	port       *transport.Port
 	url        radio.URL
@@ -137,6 +138,9 @@ func (g *Gateway) run(ctx context.Context) error {
 		}
 		if g.infra != nil {
 			g.infra.close()
+		}
+		if g.trel != nil {
+			g.trel.socket.close()
 		}
 	}()
 	ctx, cancel := context.WithCancel(ctx)
@@ -208,6 +212,11 @@ func (g *Gateway) build(now time.Time) error {
 			}
 		}
 	} else {
+		if g.cfg.trel() {
+			if err := g.buildTREL(); err != nil {
+				return err
+			}
+		}
 		g.buildThread(now)
 		if g.cfg.Infra != "" {
 			if err := g.buildInfra(threadMesh{g}); err != nil {
@@ -215,6 +224,11 @@ func (g *Gateway) build(now time.Time) error {
 			}
 			if err := g.buildServices(); err != nil {
 				return err
+			}
+			if g.trel != nil {
+				if err := g.trel.start(); err != nil {
+					return err
+				}
 			}
 			if g.tun != nil && g.cfg.Backbone == "on" {
 				g.buildBackbone()
@@ -273,6 +287,9 @@ func (g *Gateway) buildThread(now time.Time) {
 		g.listeners = &listeners{g: g, news: make(chan struct{}, 1)}
 		g.drivers = append(g.drivers, g.listeners.run)
 	}
+	if g.trel != nil {
+		cfg.TREL = g.trel.socket.send
+	}
 	g.node = thread.New(cfg, now)
 	g.cli = newCLI(g.node, g.opt.Version)
 	g.stack = g.node
@@ -319,6 +336,9 @@ func (g *Gateway) loop(ctx context.Context) {
 			if g.backbone != nil {
 				g.backbone.update()
 			}
+		}
+		if g.trel != nil {
+			g.trel.publish()
 		}
 		if at := g.stack.Deadline(); !at.Equal(set) {
 			set = at

@@ -151,6 +151,9 @@ func (i *infrastructure) changed(links []infra.Link) {
 	if i.g.services != nil {
 		i.g.services.setLinks(multicast)
 	}
+	if i.g.trel != nil {
+		i.g.trel.setLinks(multicast)
+	}
 	for id := range i.wanted {
 		i.setAddresses(id)
 	}

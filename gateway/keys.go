@@ -104,6 +104,11 @@ var Keys = []Key{{
 	Usage: "route multicast between the mesh and the infrastructure (Backbone Router): on or off",
 	field: func(c *Config) *string { return &c.Backbone },
 	check: checkSwitch,
+}, {
+	Name:  "trel",
+	Usage: "reach border routers of the mesh by the infrastructure, too (TREL): on, off, or by which interfaces",
+	field: func(c *Config) *string { return &c.TREL },
+	check: checkTREL,
 }}
 
 func checkRadio(v string) error {
@@ -141,6 +146,21 @@ func checkInterface(v string) error {
 		return nil
 	}
 	return host.CheckName(v)
+}
+
+func checkTREL(v string) error {
+	if checkSwitch(v) == nil {
+		return nil
+	}
+	for name := range strings.SplitSeq(v, ",") {
+		if name == "" {
+			return fmt.Errorf("%q is neither on nor off nor a list of interfaces", v)
+		}
+		if err := host.CheckName(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func checkInfra(v string) error {

@@ -29,7 +29,8 @@ type otBR struct {
 	ifname      string
 	infra       string
 	radio       string
-	dir         string // with what it remembers
+	more        []string // further radios
+	dir         string   // with what it remembers
 	cmd         *exec.Cmd
 	log         syncBuffer
 }
@@ -52,7 +53,6 @@ func borderDaemon(t *testing.T) (daemon, ctl string) {
 // leaves to scripts. Its co-processor is on the air of another namespace.
 func newOTBR(t *testing.T, ns, air *rcpNetns, infra, rcp string, node int) *otBR {
 	t.Helper()
-	daemon, ctl := borderDaemon(t)
 	ip, err := exec.LookPath("ip")
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func newOTBR(t *testing.T, ns, air *rcpNetns, infra, rcp string, node int) *otBR
 	}
 	q := url.Values{"forkpty-arg": {"netns", "exec", air.name, rcp, fmt.Sprint(node)}}
 	b := &otBR{
-		t: t, ns: ns, daemon: daemon, ctl: ctl, infra: infra, dir: t.TempDir(),
+		t: t, ns: ns, infra: infra, dir: t.TempDir(),
 		ifname: fmt.Sprintf("wpan%d", os.Getpid()), // also names its socket, which no namespace keeps apart
 	}
 	// Its radio URL is not unescaped.
@@ -85,7 +85,7 @@ func newOTBR(t *testing.T, ns, air *rcpNetns, infra, rcp string, node int) *otBR
 // run starts the program; with a dataset it joins, without one it goes on.
 func (b *otBR) run(dataset string) {
 	b.t.Helper()
-	b.cmd = b.ns.command(b.daemon, "-I", b.ifname, "-B", b.infra, "-d", "4", "-v", b.radio)
+	b.cmd = b.ns.command(b.daemon, append([]string{"-I", b.ifname, "-B", b.infra, "-d", "4", "-v", b.radio}, b.more...)...)
 	b.cmd.Dir = b.dir
 	b.cmd.Stdout, b.cmd.Stderr = &b.log, &b.log
 	b.ns.start(b.cmd)
@@ -208,7 +208,7 @@ func (n *rcpNetns) linkLocal(ifname string) string {
 // host and a device say to each other, and whichever stops, is killed or comes
 // back, the device is reached after 10 s at most.
 func TestGatewayBesideOpenThread(t *testing.T) {
-	borderDaemon(t)
+	daemon, ctl := borderDaemon(t)
 	rcp := otProgram(t, "ot-rcp")
 	ns := newRCPNetns(t)
 	ns.env = []string{nextOffset()}
@@ -221,6 +221,7 @@ func TestGatewayBesideOpenThread(t *testing.T) {
 	ours.form()
 	dataset := strings.TrimSpace(ours.ctl("dataset", "export"))
 	theirs := newOTBR(t, ns2, ns, l.gate, rcp, 7)
+	theirs.daemon, theirs.ctl = daemon, ctl
 	theirs.run(dataset)
 	c := ns.cli("ot-cli-ftd", 2)
 	for _, s := range []string{"dataset set active " + dataset, "routerselectionjitter 1", "ifconfig up", "thread start"} {

@@ -23,12 +23,13 @@ type terminal struct {
 	shown strings.Builder
 }
 
-func newTerminal(t *testing.T, w *sim.World) *terminal {
+func newTerminal(t *testing.T, w *sim.World) *terminal { return newTerminalOf(t, w, sim.Config{}) }
+
+func newTerminalOf(t *testing.T, w *sim.World, c sim.Config) *terminal {
 	x := &terminal{t: t, world: w}
-	x.node = w.Add(sim.Config{
-		CommissionerChanged: func(s joining.CommissionerState, err error) { x.cli.CommissionerChanged(s, err) },
-		JoinerChanged:       func(e joining.Entry) { x.cli.JoinerChanged(e) },
-	})
+	c.CommissionerChanged = func(s joining.CommissionerState, err error) { x.cli.CommissionerChanged(s, err) }
+	c.JoinerChanged = func(e joining.Entry) { x.cli.JoinerChanged(e) }
+	x.node = w.Add(c)
 	w.Run(time.Millisecond) // the radio comes up
 	x.cli = otcli.New(x.node.Node, otcli.Config{Out: func(s string) { x.shown.WriteString(s) }, Rand: x.node.Random(),
 		Version: "TEST", Platform: "SIMULATION"})

@@ -70,6 +70,9 @@ type Settings struct {
 	// radio is given it: a radio never goes below it. Radios with
 	// CapTransmitSecurity report in TxResult how far they are.
 	FrameCounter uint32
+	// CounterFloor is what the counter must not stay below although the keys
+	// are the same: neighbours were told so. 0 leaves it alone.
+	CounterFloor uint32
 
 	// SourceMatch says whose data requests are acknowledged with the
 	// frame-pending bit: everybody's when off, those listed when on.

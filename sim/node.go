@@ -53,6 +53,8 @@ type Config struct {
 	// is what it says of itself, ppm.
 	Drift    float64
 	Accuracy uint8
+	// TREL connects the node to the world's infrastructure link, too.
+	TREL bool
 }
 
 // Place is where a node is, in metres.
@@ -78,6 +80,7 @@ type Node struct {
 	crystal *crystal   // of the radio; nil if it does not drift
 	radio   *rcp.Radio // without Spinel
 	line    *Line      // with
+	lan     *lanPort   // with TREL
 }
 
 // Add adds a node, alive, with its interface down.
@@ -179,6 +182,9 @@ func (n *Node) touch() {
 		return
 	}
 	n.Node.Clock().Set(n.now())
+	if n.lan != nil {
+		n.lan.announce()
+	}
 	at := n.Node.Deadline()
 	if n.crystal != nil && n.line == nil && !at.IsZero() {
 		at = n.crystal.when(at)
@@ -220,7 +226,15 @@ func (n *Node) Restart() {
 	case SED:
 		cfg.Mode, cfg.MinimalOnly = new(neighbor.ModeFullNetworkData), true
 	}
+	if n.cfg.TREL {
+		n.lan = &lanPort{n: n, life: n.life}
+		cfg.TREL = n.lan.send
+	}
 	n.Node = thread.New(cfg, now)
+	if n.lan != nil {
+		n.lan.plug(true)
+		n.Node.TREL().SetEnabled(true)
+	}
 	if n.line != nil {
 		n.line.powerOn(now)
 	} else {

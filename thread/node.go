@@ -24,6 +24,7 @@ import (
 	"gatewayd/thread/neighbor"
 	"gatewayd/thread/publish"
 	"gatewayd/thread/tmf"
+	"gatewayd/thread/trel"
 )
 
 const noRLOC16 = neighbor.InvalidRLOC16
@@ -70,6 +71,9 @@ type Config struct {
 	// Changed is called when addresses, role or network data are others than
 	// before, as a hint to look again.
 	Changed func()
+	// TREL sends a datagram of TREL to a node on an infrastructure link; false if
+	// it could not be sent. Nil: the node has no TREL.
+	TREL func(to netip.AddrPort, b []byte) bool
 	// Listening is told when the node is the primary Backbone Router and a group
 	// gets its first listener in the mesh, or has no more. It may be nil.
 	Listening func(group netip.Addr, on bool)
@@ -104,6 +108,7 @@ type Node struct {
 	keys     *keys.Manager
 	mac      *mac.MAC
 	mesh     *mesh.Forwarder
+	trel     *trel.Link // nil if there is none
 	ip       *ip.Stack
 	tmf      *tmf.Agent
 	addr     *addr.Resolver
@@ -143,6 +148,7 @@ func New(cfg Config, now time.Time) *Node {
 	n.keys = keys.New(keys.Config{Clock: &n.clock, Save: n.saveKeys, Changed: func() { n.mac.KeysChanged() }})
 	n.mac = mac.New(mac.Config{Clock: &n.clock, Rand: n.rand, Keys: n.keys, Table: &n.table,
 		Source: macSide{n}, Handler: macSide{n}})
+	n.buildTREL()
 	n.mesh = mesh.New(mesh.Config{Clock: &n.clock, Rand: n.rand, MAC: n.mac, Table: &n.table,
 		Routes: routes{n}, Handler: ipSide{n},
 		Polled:     func(c *neighbor.Child) { n.mle.Polled(c) },

@@ -72,6 +72,7 @@ var table = map[string]ring{
 	"thread/publish":     machine,
 	"thread/survey":      machine,
 	"thread/tmf":         machine,
+	"thread/trel":        machine,
 	"wpan":               machine,
 	"wpan/mac":           machine,
 

@@ -185,6 +185,11 @@ func (l *Link) setKeys() {
 	what := setting{prop: PropRCPMACKey}
 	value := string(MACKeys(k).Append(nil))
 	if asked, ok := l.told.asked[what]; ok && asked == value {
+		if l.want.CounterFloor > l.told.used {
+			// "Set only if it is higher".
+			l.set(setting{prop: PropRCPMACFrameCounter},
+				string(AppendBool(binary.LittleEndian.AppendUint32(nil, l.want.CounterFloor), true)), true)
+		}
 		return
 	}
 	if k.Current != l.told.counterKey {

@@ -42,6 +42,37 @@ func (m *Manager) NextMACCounter() (uint32, bool) {
 // counts by itself may be ahead by what it has not reported yet.
 func (m *Manager) MACCounter() uint32 { return m.macCounter }
 
+// NextTRELCounter takes the next frame counter of frames over TREL; false when
+// there is none left with this key. It counts apart from the MAC's, below the
+// same stored limit.
+func (m *Manager) NextTRELCounter() (uint32, bool) {
+	if m.trelCounter == exhausted {
+		return 0, false
+	}
+	if m.trelCounter >= m.macLimit && !m.reserve(ahead(m.trelCounter), m.mleLimit) {
+		return 0, false
+	}
+	m.trelCounter++
+	return m.trelCounter - 1, true
+}
+
+// LinkCounter is the frame counter that neighbours are told: the higher one of
+// the MAC's and TREL's. Both continue from there, as what is told counts for
+// all links.
+func (m *Manager) LinkCounter() uint32 {
+	c := max(m.macCounter, m.trelCounter)
+	m.trelCounter = c
+	if c > m.macCounter {
+		m.macCounter, m.floorMAC = c, c
+		m.ReserveMAC()
+	}
+	return c
+}
+
+// MACFloor is what the radio's frame counter must have reached, because it was
+// told to neighbours; 0 if the radio counts on as it does.
+func (m *Manager) MACFloor() uint32 { return m.floorMAC }
+
 // UsedMACCounter takes a counter that the radio reports to have used with the
 // present keys.
 func (m *Manager) UsedMACCounter(keyIndex uint8, counter uint32) {

@@ -1,13 +1,15 @@
 // Package keys derives and rotates the keys of a Thread network and counts
 // the frames that are sent with them.
 //
-//   - derivation: HMAC-SHA256 of the network key over sequence and "Thread"
+//   - derivation: HMAC-SHA256 of the network key over sequence and "Thread";
+//     HKDF (RFC 5869) for frames over TREL
 //   - rotation and the guard against forced rotation (Thread 1.4 Section 7)
 //   - frame counters, reserved ahead in durable storage: a counter is used only
 //     below a limit that was stored before, so that none is ever used twice
 package keys
 
 import (
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
@@ -73,10 +75,13 @@ type Manager struct {
 
 	macCounter, macLimit uint32
 	mleCounter, mleLimit uint32
+	trelCounter          uint32 // below macLimit as well
+	floorMAC             uint32 // that the radio does not know of by itself
 	floor                uint32
 
 	mle    ring[*ieee802154.CCM]
 	mac    ring[*ieee802154.CCM]
+	trel   ring[*ieee802154.CCM]
 	kek    *ieee802154.CCM
 	kekSet bool
 	kekCtr uint32
@@ -110,7 +115,7 @@ func New(cfg Config) *Manager {
 // counters that may be used.
 func (m *Manager) Restore(s State) {
 	m.sequence = s.Sequence
-	m.macCounter, m.macLimit = s.MACCounter, s.MACCounter
+	m.macCounter, m.macLimit, m.trelCounter = s.MACCounter, s.MACCounter, s.MACCounter
 	m.mleCounter, m.mleLimit = s.MLECounter, s.MLECounter
 	m.floor = max(s.Floor, s.MACCounter, s.MLECounter)
 	m.forget()
@@ -123,7 +128,9 @@ func (m *Manager) Reset() {
 	*m = *New(cfg)
 }
 
-func (m *Manager) forget() { m.mle, m.mac = ring[*ieee802154.CCM]{}, ring[*ieee802154.CCM]{} }
+func (m *Manager) forget() {
+	m.mle, m.mac, m.trel = ring[*ieee802154.CCM]{}, ring[*ieee802154.CCM]{}, ring[*ieee802154.CCM]{}
+}
 
 // Derive returns the MLE and the MAC key of a network key and sequence.
 func Derive(network [16]byte, sequence uint32) (mle, mac [16]byte) {
@@ -241,7 +248,8 @@ func (m *Manager) Heard(seq uint32) bool {
 // setSequence begins a key, counting from first.
 func (m *Manager) setSequence(seq, first uint32) {
 	m.sequence = seq
-	m.macCounter, m.mleCounter = first, first
+	m.macCounter, m.mleCounter, m.trelCounter = first, first, first
+	m.floorMAC = 0
 	m.macLimit, m.mleLimit = first, first
 	m.reserve(ahead(first), ahead(first))
 	if m.counting {
@@ -280,6 +288,22 @@ func (m *Manager) MAC(seq uint32) *ieee802154.CCM {
 		_, k := Derive(m.network, seq)
 		return ieee802154.NewCCM(k)
 	})
+}
+
+// DeriveTREL returns the key of a network key and sequence for frames over
+// TREL.
+func DeriveTREL(network [16]byte, sequence uint32) [16]byte {
+	salt := append(binary.BigEndian.AppendUint32(nil, sequence), "ThreadSequenceMasterKey"...)
+	k, err := hkdf.Key(sha256.New, network[:], salt, "ThreadOverInfraKey", 16)
+	if err != nil {
+		panic("keys: " + err.Error()) // only for keys longer than HKDF has
+	}
+	return [16]byte(k)
+}
+
+// TREL is the cipher of the key of a sequence for frames over TREL.
+func (m *Manager) TREL(seq uint32) *ieee802154.CCM {
+	return m.trel.get(seq, func() *ieee802154.CCM { return ieee802154.NewCCM(DeriveTREL(m.network, seq)) })
 }
 
 // SequenceOf finds the sequence that a MAC key index means: the present one,

@@ -198,3 +198,49 @@ func TestRotationTime(t *testing.T) {
 		t.Error("stopped, it goes on rotating")
 	}
 }
+
+// HKDF of RFC 5869 by another implementation's HMAC.
+func TestDeriveTREL(t *testing.T) {
+	for seq, want := range map[uint32]string{
+		0:          "4a39fa2e5806104a9bd6075e5b3341e7",
+		1:          "2057fd999bfb0b93bb1b2adb4323dad6",
+		0xffffffff: "d655300dfa0c5d532005a09b3502603a",
+	} {
+		if k := DeriveTREL(networkKey, seq); hex.EncodeToString(k[:]) != want {
+			t.Errorf("TREL key of sequence %d: %x, want %s", seq, k, want)
+		}
+	}
+}
+
+// What neighbours are told is above what was used by either link, and neither
+// goes below it afterwards.
+func TestLinkCounterCoversBothLinks(t *testing.T) {
+	m, _, saved, _ := newManager(t)
+	m.SetNetworkKey(networkKey, true)
+	m.Restore(State{Sequence: 3, MACCounter: 100})
+	if c := m.LinkCounter(); c != 100 || m.MACFloor() != 0 {
+		t.Fatalf("counter %d, floor %d", c, m.MACFloor())
+	}
+	for i := range uint32(2500) {
+		c, ok := m.NextTRELCounter()
+		if last := (*saved)[len(*saved)-1]; !ok || c != 100+i || c >= last.MACCounter {
+			t.Fatalf("step %d: counter %d, %v, with %+v stored", i, c, ok, last)
+		}
+	}
+	if c := m.LinkCounter(); c != 2600 || m.MACCounter() != 2600 || m.MACFloor() != 2600 {
+		t.Errorf("counter %d, MAC's %d, floor %d", c, m.MACCounter(), m.MACFloor())
+	}
+	for range 300 {
+		m.NextMACCounter()
+	}
+	if c := m.LinkCounter(); c != 2900 || m.MACFloor() != 2600 {
+		t.Errorf("counter %d, floor %d", c, m.MACFloor())
+	}
+	if c, _ := m.NextTRELCounter(); c != 2900 {
+		t.Errorf("TREL goes on at %d", c)
+	}
+	m.SetSequence(4)
+	if c, _ := m.NextTRELCounter(); c != 0 || m.MACFloor() != 0 {
+		t.Errorf("a new key begins at %d, floor %d", c, m.MACFloor())
+	}
+}

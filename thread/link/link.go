@@ -43,7 +43,8 @@ type Info struct {
 	SrcPAN   uint16
 	DstPAN   uint16
 	Channel  uint8
-	RSSI     int8 // dBm
+	Radio    Radio // by which it came
+	RSSI     int8  // dBm
 	LQI      uint8
 	Secured  bool // link security was good, with key id mode 0 or 1
 	// KeyIDMode is of the frame's security; with mode 2 Secured is false,
@@ -60,6 +61,8 @@ type Options struct {
 	OverridePAN bool
 	PANID       uint16
 	Channel     uint8
+	// Radios to send by; none leaves it to the MAC.
+	Radios Radios
 	// Direct sends at once even to a sleepy child, which is listening now.
 	Direct bool
 	// SecureIfCut turns Unsecured into Secured for a datagram that does not fit

@@ -4,6 +4,7 @@ import (
 	"gatewayd/ieee802154"
 	"gatewayd/thread/keys"
 	"gatewayd/thread/link"
+	"gatewayd/thread/trel"
 )
 
 // maxPSDU is aMaxPHYPacketSize, with the FCS.
@@ -26,6 +27,12 @@ type Frame struct {
 	Command     uint8 // MAC command id, 0 for a data frame
 	Tries       uint8 // of a direct one until it is acknowledged; 0: as many as usual
 	Payload     []byte
+
+	// By what it goes, as Choose decided; none is the radio alone. A probe goes
+	// over TREL only to see whether that works again.
+	radios link.Radios
+	probe  bool
+	large  bool // it may be as long as TREL's frames
 
 	// What must stay the same when the frame is sent again.
 	chosen   bool // version and csl are
@@ -90,6 +97,9 @@ func (m *MAC) Room(f *Frame) int {
 	n := len(w.AppendHeader(m.scratch[:0]))
 	if w.Secured {
 		n += micLen
+	}
+	if f.large {
+		return trel.MaxFrame - n
 	}
 	return maxPSDU - fcsLen - n
 }

@@ -105,6 +105,7 @@ type MAC struct {
 	scratch  [maxPSDU]byte
 	outChild *neighbor.Child
 	attempts int
+	overlaid bool                       // out went over the overlay, too
 	held     map[*neighbor.Child]*Frame // indirect frames to repeat
 	polled   []*neighbor.Child          // wait for an indirect frame
 	wantPoll bool
@@ -123,6 +124,9 @@ type MAC struct {
 	Retries Retries
 	// Beacons says whether beacon requests are answered.
 	Beacons bool
+
+	// Overlay, when set, carries frames beside the radio.
+	Overlay Overlay
 
 	// Probed, when set, is told what a neighbour's acknowledgement says of the
 	// frame that it answers, to neighbours with Probing.
@@ -226,7 +230,7 @@ func (m *MAC) RxOnWhenIdle() bool { return m.rxOn }
 
 // KeysChanged gives the radio the present MAC keys.
 func (m *MAC) KeysChanged() {
-	m.want.Keys = m.cfg.Keys.RadioKeys()
+	m.want.Keys, m.want.CounterFloor = m.cfg.Keys.RadioKeys(), m.cfg.Keys.MACFloor()
 	for _, f := range m.held {
 		f.prepared = false // its counter belongs to the former key
 	}
@@ -267,7 +271,7 @@ func (m *MAC) RadioDown(time.Time) {
 
 // Kick makes the MAC look for something to send.
 func (m *MAC) Kick() {
-	for m.op == idle && m.up && m.want.Enabled {
+	for m.op == idle && (m.up || m.overlayUp()) && m.want.Enabled {
 		if !m.next() {
 			return
 		}
@@ -276,6 +280,9 @@ func (m *MAC) Kick() {
 
 // next starts the next operation; false if there is nothing to do.
 func (m *MAC) next() bool {
+	if !m.up {
+		return m.nextDirect()
+	}
 	if m.csl.due && m.startCSL() {
 		return true
 	}
@@ -296,13 +303,23 @@ func (m *MAC) next() bool {
 	case m.scan.pending():
 		m.startScan()
 	default:
-		m.out = Frame{}
-		if !m.cfg.Source.NextDirect(&m.out) {
-			return false
-		}
-		m.op, m.csl.yield = direct, false
-		m.transmit(cmp.Or(int(m.out.Tries), int(m.Retries.Direct)+1) - 1)
+		return m.nextDirect()
 	}
+	return true
+}
+
+// nextDirect starts the next frame that can be sent at once; false if there is
+// none.
+func (m *MAC) nextDirect() bool {
+	m.out = Frame{}
+	if !m.cfg.Source.NextDirect(&m.out) {
+		return false
+	}
+	m.op, m.csl.yield = direct, false
+	if m.out.radios.Has(link.TREL) && m.sendOver() {
+		return true
+	}
+	m.transmit(cmp.Or(int(m.out.Tries), int(m.Retries.Direct)+1) - 1)
 	return true
 }
 
@@ -317,6 +334,10 @@ func (m *MAC) startIndirect(c *neighbor.Child) {
 		}
 	}
 	m.op, m.outChild = indirect, c
+	if m.out.ByTREL() {
+		m.sendOver()
+		return
+	}
 	m.transmit(int(m.Retries.Indirect))
 }
 
@@ -333,6 +354,17 @@ func (m *MAC) ForgetChild(c *neighbor.Child) {
 			return
 		}
 	}
+}
+
+// LinkCounter is the frame counter that neighbours are told: what they have from
+// this node will be above, by whatever link it comes.
+func (m *MAC) LinkCounter() uint32 {
+	c := m.cfg.Keys.LinkCounter()
+	if floor := m.cfg.Keys.MACFloor(); floor != m.want.CounterFloor {
+		m.want.CounterFloor = floor
+		m.configure()
+	}
+	return c
 }
 
 // finish ends the present operation and starts the next.

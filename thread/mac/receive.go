@@ -27,7 +27,9 @@ const (
 )
 
 // Received implements radio.Handler.
-func (m *MAC) Received(_ time.Time, rx radio.RxFrame) {
+func (m *MAC) Received(_ time.Time, rx radio.RxFrame) { m.received(rx, link.Air) }
+
+func (m *MAC) received(rx radio.RxFrame, by link.Radio) {
 	m.Counters.RxTotal++
 	if rx.AckedSecured {
 		m.cfg.Keys.UsedMACCounter(rx.AckKeyIndex, rx.AckCounter)
@@ -36,6 +38,7 @@ func (m *MAC) Received(_ time.Time, rx radio.RxFrame) {
 		return
 	}
 	r := &Received{}
+	r.Info.Radio = by
 	v := m.accept(rx, r)
 	if v != accept && !(v == duplicate && m.op == pollReceive) {
 		m.Counters.refused(v)
@@ -80,7 +83,7 @@ func (m *MAC) accept(rx radio.RxFrame, r *Received) verdict {
 	}
 	r.Frame = f
 	r.Info = link.Info{Src: f.Src, Dst: f.Dst, SrcPAN: f.SrcPAN, DstPAN: f.DstPAN,
-		Channel: rx.Channel, RSSI: rx.RSSI, LQI: rx.LQI}
+		Channel: rx.Channel, Radio: r.Info.Radio, RSSI: rx.RSSI, LQI: rx.LQI}
 	if v := m.checkDestination(&f); v != accept {
 		return v
 	}
@@ -106,7 +109,11 @@ func (m *MAC) accept(rx radio.RxFrame, r *Received) verdict {
 		return v
 	}
 	if f.Secured && r.Info.KeyIDMode == 1 {
-		m.heardCSL(r.Neighbor, &r.Frame, rx.Timestamp)
+		if r.Info.Radio == link.Air {
+			m.heardCSL(r.Neighbor, &r.Frame, rx.Timestamp)
+		}
+		m.HeardBy(r.Neighbor, r.Info.Radio)
+		m.Authentic(ext, r.Info.Radio, r.Neighbor.State == neighbor.Valid)
 	}
 	return accept
 }
@@ -202,6 +209,10 @@ func (m *MAC) openNetwork(psdu []byte, r *Received, ext ieee802154.ExtAddr) verd
 	if n == nil {
 		return refuseSecurity
 	}
+	lowest, key := &n.LinkCounter, m.cfg.Keys.MAC
+	if r.Info.Radio == link.TREL {
+		lowest, key = &n.Links.TRELCounter, m.cfg.Keys.TREL
+	}
 	seq, ok := m.cfg.Keys.SequenceOf(f.Security.KeyIndex)
 	if !ok {
 		return refuseSecurity
@@ -214,23 +225,26 @@ func (m *MAC) openNetwork(psdu []byte, r *Received, ext ieee802154.ExtAddr) verd
 		switch {
 		case seq < n.KeySequence:
 			return refuseSecurity
-		case seq == n.KeySequence && counter+1 == n.LinkCounter:
+		case seq == n.KeySequence && counter+1 == *lowest:
 			return duplicate
-		case seq == n.KeySequence && counter < n.LinkCounter:
+		case seq == n.KeySequence && counter < *lowest:
 			return refuseSecurity
 		}
 	}
-	if f.Open(psdu, m.cfg.Keys.MAC(seq), ext) != nil {
+	if f.Open(psdu, key(seq), ext) != nil {
 		return refuseSecurity
 	}
 	if n.State != neighbor.Valid {
 		return accept
 	}
 	if seq != n.KeySequence {
-		n.KeySequence, n.MLECounter, n.LinkAckCounter = seq, 0, 0
+		n.StartCounters(0)
+		n.KeySequence, n.MLECounter = seq, 0
 	}
-	n.LinkCounter = counter + 1
-	n.LinkAckCounter = max(n.LinkAckCounter, counter+1)
+	*lowest = counter + 1
+	if r.Info.Radio == link.Air {
+		n.LinkAckCounter = max(n.LinkAckCounter, counter+1)
+	}
 	if seq > m.cfg.Keys.Sequence() {
 		m.cfg.Keys.Heard(seq)
 	}
@@ -278,7 +292,7 @@ func (m *MAC) command(r *Received, rx radio.RxFrame) {
 	switch r.Frame.Command {
 	case ieee802154.CommandBeaconRequest:
 		m.Counters.RxBeaconRequest++
-		if m.Beacons && m.beacons < maxBeacons {
+		if m.Beacons && r.Info.Radio == link.Air && m.beacons < maxBeacons {
 			m.beacons++
 			m.Kick()
 		}
@@ -300,6 +314,9 @@ func (m *MAC) dataRequest(r *Received, pending bool) {
 		return
 	}
 	c.Failures = 0
+	if !c.CSL.Synced {
+		c.Links.Polled = r.Info.Radio
+	}
 	m.cfg.Handler.Polled(c, r.Frame.Src.Mode == ieee802154.AddrShort)
 	if !pending {
 		return

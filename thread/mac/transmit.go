@@ -15,11 +15,7 @@ import (
 func (m *MAC) transmit(retries int) {
 	f := &m.out
 	again := f.prepared
-	if !f.prepared {
-		f.prepared, f.header = true, false
-		f.seq = m.seq
-		m.seq++
-	}
+	m.number(f)
 	psdu, secured, ok := m.secure(f)
 	if !ok {
 		m.sent(radio.TxResult{Status: radio.TxAborted})
@@ -45,6 +41,15 @@ func (m *MAC) transmit(retries int) {
 	}
 	m.Counters.TxTotal++
 	m.send()
+}
+
+// number gives a frame its sequence number, unless it has one.
+func (m *MAC) number(f *Frame) {
+	if !f.prepared {
+		f.prepared, f.header = true, false
+		f.seq = m.seq
+		m.seq++
+	}
 }
 
 func (m *MAC) send() {
@@ -163,12 +168,17 @@ func (m *MAC) heardAt(n *neighbor.Neighbor, rssi int8) int8 {
 
 // sent ends a transmission for good.
 func (m *MAC) sent(r radio.TxResult) {
-	ok := r.Status == radio.TxOK
+	acked := r.Status == radio.TxOK
 	f, op, child := m.out, m.op, m.outChild
 	m.countSent(&f, r, op)
-	pending := ok && len(r.Ack.PSDU) > 0 && r.Ack.PSDU[0]&0x10 != 0
+	pending := acked && len(r.Ack.PSDU) > 0 && r.Ack.PSDU[0]&0x10 != 0
 	n := m.destination(&f)
-	if n != nil && ok {
+	if n != nil && m.Overlay != nil {
+		n.Links.Sent(link.Air, acked)
+	}
+	ok := acked || m.overlaid && !f.probe
+	m.overlaid = false
+	if n != nil && acked {
 		n.Failures = 0
 		if r.Ack.PSDU != nil {
 			rssi := m.heardAt(n, r.Ack.RSSI)
@@ -196,7 +206,7 @@ func (m *MAC) sent(r radio.TxResult) {
 		}
 		m.cfg.Handler.PollSent(ok, pending)
 	}
-	if n != nil && r.Status == radio.TxNoAck && op != indirect && op != indirectCSL {
+	if n != nil && !ok && r.Status == radio.TxNoAck && op != indirect && op != indirectCSL && !m.reachable(n, link.TREL) {
 		n.Failures++
 		m.cfg.Handler.LinkFailed(n)
 	}

@@ -39,7 +39,7 @@ func (f *Forwarder) DirectSent(out *mac.Frame, ok bool) {
 	if m == nil {
 		return // reset meanwhile
 	}
-	if ok && lowpan.IsMesh(out.Payload) && !out.Dst.IsBroadcast() {
+	if ok && !out.ByTREL() && lowpan.IsMesh(out.Payload) && !out.Dst.IsBroadcast() {
 		if h, _, err := lowpan.DecodeMesh(out.Payload); err == nil && h.Dst != out.Dst.Short {
 			f.pause.Start(forwardPause) // let the neighbour send it on
 		}
@@ -97,7 +97,13 @@ func (f *Forwarder) fill(m *message, out *mac.Frame) bool {
 
 // cut puts the next piece of a datagram into a frame.
 func (f *Forwarder) cut(m *message, out *mac.Frame, head []byte, src, dst ieee802154.Addr) bool {
+	m.opts.Radios = f.cfg.MAC.Choose(out, m.opts.Radios)
+	if head == nil {
+		out.Enlarge()
+	}
 	room := f.cfg.MAC.Room(out) - len(head)
+	// A datagram that goes by two links has a tag, to be known by.
+	tagged := out.Doubled() && out.Security != link.Unsecured
 	var next int
 	var err error
 	buf := append(make([]byte, 0, 127), head...)
@@ -106,8 +112,8 @@ func (f *Forwarder) cut(m *message, out *mac.Frame, head []byte, src, dst ieee80
 		if tag == 0 {
 			tag = f.tag + 1
 		}
-		buf, next, err = lowpan.AppendFirst(buf, m.packet, src, dst, f.cfg.Routes.Contexts(), room, tag, false)
-		if err == nil && next < len(m.packet) {
+		buf, next, err = lowpan.AppendFirst(buf, m.packet, src, dst, f.cfg.Routes.Contexts(), room, tag, tagged)
+		if err == nil && (tagged || next < len(m.packet)) {
 			if m.opts.SecureIfCut && out.Security == link.Unsecured {
 				m.opts.Security, out.Security = link.Secured, link.Secured
 				return f.cut(m, out, head, src, dst)
@@ -116,7 +122,7 @@ func (f *Forwarder) cut(m *message, out *mac.Frame, head []byte, src, dst ieee80
 				m.tag = f.nextTag()
 				// The tag was the next one, unless that was skipped.
 				buf, next, err = lowpan.AppendFirst(append(buf[:0], head...), m.packet, src, dst,
-					f.cfg.Routes.Contexts(), room, m.tag, false)
+					f.cfg.Routes.Contexts(), room, m.tag, tagged)
 			}
 		}
 	} else {
@@ -148,6 +154,7 @@ func (f *Forwarder) fillForward(m *message, out *mac.Frame) bool {
 		return false
 	}
 	*out = mac.Frame{Src: ieee802154.ShortAddr(f.cfg.MAC.Short()), Dst: ieee802154.ShortAddr(hop)}
+	m.opts.Radios = f.cfg.MAC.Choose(out, m.opts.Radios)
 	out.Payload = append(m.mesh.Append(make([]byte, 0, 127)), m.packet...)
 	m.offset = len(m.packet)
 	return len(out.Payload) <= f.cfg.MAC.Room(out)

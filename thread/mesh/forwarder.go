@@ -95,6 +95,7 @@ const (
 // Counters count what the forwarder dropped.
 type Counters struct {
 	Full, Unreachable, Malformed, Forwarded, NotForwarded uint32
+	Repeated                                              uint32 // by another link
 	// Sent and Unsent are datagrams by what became of them in the end.
 	Sent, Unsent uint32
 }

@@ -128,7 +128,9 @@ func (f *Forwarder) NextIndirect(c *neighbor.Child, out *mac.Frame) bool {
 
 func (f *Forwarder) fillIndirect(c *neighbor.Child, p *parcel, out *mac.Frame) bool {
 	*out = mac.Frame{Security: p.opts.Security, Dst: c.Address()}
+	p.opts.Radios = link.Only(c.Links.Polled) // by which it listens
 	if p.empty {
+		f.cfg.MAC.Choose(out, p.opts.Radios)
 		out.Src = ieee802154.ShortAddr(f.cfg.MAC.Short())
 		return true
 	}

@@ -29,6 +29,10 @@ func (f *Forwarder) FrameReceived(r *mac.Received) {
 func (f *Forwarder) receiveLowpan(b []byte, info link.Info) {
 	ctx := f.cfg.Routes.Contexts()
 	if lowpan.IsFrag(b) {
+		if f.repeated(b, info) {
+			f.Counters.Repeated++
+			return
+		}
 		now := f.cfg.Clock.Now()
 		p, done, err := f.frags.Add(now, lowpan.Link{Src: info.Src, Dst: info.Dst, Secure: info.Secured}, ctx, b)
 		if at := f.frags.Deadline(); !at.IsZero() {
@@ -48,6 +52,20 @@ func (f *Forwarder) receiveLowpan(b []byte, info link.Info) {
 		return
 	}
 	f.up(p, info)
+}
+
+// repeated reports whether a datagram's first fragment has come before, by
+// another link, of a neighbour that can be reached by two.
+func (f *Forwarder) repeated(b []byte, info link.Info) bool {
+	if !f.cfg.MAC.Overlaid() || !info.Secured || !lowpan.IsFrag1(b) {
+		return false
+	}
+	h, _, err := lowpan.DecodeFrag(b)
+	n := f.cfg.Table.Find(info.Src)
+	if err != nil || n == nil {
+		return false
+	}
+	return n.Links.Repeated(h.Tag, f.cfg.Clock.Now()) && n.Links.Known() == link.AllRadios
 }
 
 func (f *Forwarder) up(packet []byte, info link.Info) {

@@ -393,7 +393,8 @@ func (m *MLE) parentResponseReceived(x *rx) {
 		QualityOut: neighbor.QualityOf(int(out)), LeaderCost: conn.LeaderCost,
 	}
 	c.RLOC16, c.Version, c.Mode = source, version, routerMode
-	c.LinkCounter, c.LinkAckCounter, c.MLECounter, c.KeySequence = linkCounter, linkCounter, mleCounter, x.sequence
+	c.StartCounters(linkCounter)
+	c.MLECounter, c.KeySequence = mleCounter, x.sequence
 	c.CSLAccuracy, c.CSLUncert = accuracy, uncertain
 }
 

@@ -296,7 +296,8 @@ func (m *MLE) parentAnswered(x *rx) {
 		return
 	}
 	if hasResponse {
-		p.LinkCounter, p.LinkAckCounter, p.MLECounter = linkCounter, linkCounter, mleCounter
+		p.StartCounters(linkCounter)
+		p.MLECounter = mleCounter
 		p.KeySequence, p.LastHeard = x.sequence, m.cfg.Clock.Now()
 	}
 	if m.role == Detached {

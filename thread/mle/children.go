@@ -324,7 +324,7 @@ func (m *MLE) childAnswered(x *rx) {
 	if hasResponse {
 		c.Challenge = nil
 		if hasLink {
-			c.LinkCounter, c.LinkAckCounter = linkCounter, linkCounter
+			c.StartCounters(linkCounter)
 		}
 		if hasMLE {
 			c.MLECounter = mleCounter

@@ -87,7 +87,8 @@ func timestampOf(ts *meshcop.Timestamp) meshcop.Timestamp {
 func (m *MLE) resetSequences() {
 	t := m.cfg.Table
 	reset := func(n *neighbor.Neighbor) {
-		n.KeySequence, n.LinkCounter, n.LinkAckCounter, n.MLECounter = 0, 0, 0, 0
+		n.StartCounters(0)
+		n.KeySequence, n.MLECounter = 0, 0
 	}
 	reset(&t.Parent.Neighbor)
 	for _, c := range t.Children {

@@ -213,8 +213,8 @@ func (m *MLE) discoveryRequested(x *rx) {
 		m.refuse(x, RefusedFull, "")
 		return
 	}
-	pan := x.info.SrcPAN
-	m.later(k, m.jitter(m.discoverySpread()), func() { m.sendDiscoveryResponse(x.from, pan) })
+	pan, by := x.info.SrcPAN, x.info.Radio
+	m.later(k, m.jitter(m.discoverySpread()), func() { m.sendDiscoveryResponse(x.from, pan, by) })
 }
 
 // discoverySpread is the time over which the routers around the asker, as many
@@ -229,7 +229,7 @@ func (m *MLE) discoverySpread() time.Duration {
 	return min(time.Duration(n)*discoverySlot, discoveryDelay)
 }
 
-func (m *MLE) sendDiscoveryResponse(to netip.Addr, pan uint16) {
+func (m *MLE) sendDiscoveryResponse(to netip.Addr, pan uint16, by link.Radio) {
 	d := m.active()
 	if !m.Attached() || d.ExtPANID == nil {
 		return
@@ -247,5 +247,5 @@ func (m *MLE) sendDiscoveryResponse(to netip.Addr, pan uint16) {
 		r.JoinerUDPPort = &port
 	}
 	msg := Message{Command: DiscoveryResponse, TLVs: TLVs(nil).Append(TypeDiscovery, r.Append(nil)...)}
-	m.sendUDP(msg.AppendUnsecured(nil), to, link.Options{Security: link.Unsecured, OverridePAN: true, PANID: pan, Direct: true})
+	m.sendUDP(msg.AppendUnsecured(nil), to, link.Options{Security: link.Unsecured, OverridePAN: true, PANID: pan, Direct: true, Radios: link.Only(by)})
 }

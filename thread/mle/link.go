@@ -210,7 +210,8 @@ func (m *MLE) linkAcceptReceived(x *rx) {
 	}
 	r.Neighbor = m.newNeighbor(x, neighbor.Valid)
 	r.RLOC16, r.Version, r.Mode, r.ConnectedAt = source, version, routerMode, connected
-	r.LinkCounter, r.LinkAckCounter, r.MLECounter, r.KeySequence = linkCounter, linkCounter, max(mleCounter, x.counter+1), x.sequence
+	r.StartCounters(linkCounter)
+	r.MLECounter, r.KeySequence = max(mleCounter, x.counter+1), x.sequence
 	r.QualityOut = neighbor.QualityOf(int(margin))
 	m.forget(delayKey{LinkRequest, x.ext})
 	if m.Router() && r.NextHop == neighbor.InvalidID {

@@ -244,7 +244,8 @@ func (m *MLE) childIDRequestReceived(x *rx) {
 	}
 	c.State, c.Mode, c.Version = neighbor.ChildIDRequested, mode, version
 	c.LastHeard = m.cfg.Clock.Now()
-	c.LinkCounter, c.LinkAckCounter, c.MLECounter, c.KeySequence = linkCounter, linkCounter, mleCounter, x.sequence
+	c.StartCounters(linkCounter)
+	c.MLECounter, c.KeySequence = mleCounter, x.sequence
 	c.Timeout = time.Duration(timeout) * time.Second
 	c.Supervision = supervisionOf(supervision, hasSupervision, version)
 	c.Challenge = nil // answered

@@ -82,11 +82,32 @@ func (m *MLE) Receive(d *ip.Datagram) {
 		return
 	}
 	if !m.fresh(x) {
-		m.refuse(x, RefusedReplay, "")
+		if !m.copied(x) {
+			m.refuse(x, RefusedReplay, "")
+		}
 		return
 	}
+	proved := x.valid()
+	m.cfg.MAC.HeardBy(x.n, x.info.Radio)
 	m.dispatch(x)
+	if x.class == authoritative {
+		proved = true
+	}
 	m.adoptSequence(x)
+	m.cfg.MAC.Authentic(x.ext, x.info.Radio, proved)
+}
+
+// copied reports whether a message is the one that its sender sent before, by
+// another link.
+func (m *MLE) copied(x *rx) bool {
+	n := m.sender(x.ext, x.command)
+	if n == nil || x.sequence != n.KeySequence || x.counter+1 != n.MLECounter || !m.cfg.MAC.Overlaid() {
+		return false
+	}
+	if !n.Links.Copied(x.counter) {
+		m.cfg.MAC.HeardBy(n, x.info.Radio)
+	}
+	return true
 }
 
 // margin is the link margin of a frame in dB.
@@ -134,7 +155,8 @@ func (m *MLE) advances(n *neighbor.Neighbor, x *rx) bool {
 	case x.sequence < n.KeySequence, x.counter == ^uint32(0):
 		return false
 	case x.sequence > n.KeySequence:
-		n.KeySequence, n.LinkCounter, n.LinkAckCounter = x.sequence, 0, 0
+		n.KeySequence = x.sequence
+		n.StartCounters(0)
 		n.MLECounter = x.counter
 	case x.counter < n.MLECounter:
 		// What waits at the parent until it is polled for is overtaken by what

@@ -28,7 +28,7 @@ func (b *builder) challenge(c Challenge)   { b.add(TypeChallenge, c...) }
 func (b *builder) response(c Challenge)    { b.add(TypeResponse, c...) }
 func (b *builder) linkMargin(margin uint8) { b.add(TypeLinkMargin, margin) }
 func (b *builder) status()                 { b.add(TypeStatus, statusError) }
-func (b *builder) linkCounter()            { b.uint32(TypeLinkCounter, b.m.cfg.Keys.MACCounter()) }
+func (b *builder) linkCounter()            { b.uint32(TypeLinkCounter, b.m.cfg.MAC.LinkCounter()) }
 func (b *builder) mleCounter()             { b.uint32(TypeMLECounter, b.m.cfg.Keys.MLECounter()) }
 func (b *builder) counters()               { b.linkCounter(); b.mleCounter() }
 

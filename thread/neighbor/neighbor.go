@@ -86,6 +86,8 @@ type Neighbor struct {
 	LinkAckCounter uint32
 	MLECounter     uint32
 
+	Links Links
+
 	LastHeard   time.Time
 	ConnectedAt time.Time
 	Quality     Quality
@@ -99,6 +101,12 @@ type Neighbor struct {
 	Probing radio.Metrics
 	// Series are what it wants to know of the frames that we have from it.
 	Series []*linkmetrics.Series
+}
+
+// StartCounters sets the frame counters to what the neighbour says: what is
+// below is a replay, by whatever link it comes.
+func (n *Neighbor) StartCounters(c uint32) {
+	n.LinkCounter, n.LinkAckCounter, n.Links.TRELCounter = c, c, c
 }
 
 // FindSeries finds one by its id, nil if there is none.

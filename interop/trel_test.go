@@ -1,0 +1,179 @@
+//go:build interop
+
+package interop
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// trelDaemon finds OpenThread's POSIX host that was built with TREL and
+// multicast DNS for it: docs/interop.md.
+func trelDaemon(t *testing.T) (daemon, ctl string) {
+	t.Helper()
+	dir := os.Getenv("OT_TREL_DIR")
+	for _, sub := range []string{"", "src/posix"} {
+		daemon, ctl = filepath.Join(dir, sub, "ot-daemon"), filepath.Join(dir, sub, "ot-ctl")
+		if dir != "" && isProgram(daemon) && isProgram(ctl) {
+			return daemon, ctl
+		}
+	}
+	t.Skip("SKIPPED: no ot-daemon and ot-ctl with TREL in OT_TREL_DIR")
+	return "", ""
+}
+
+// cut takes a gateway's port off the LAN's bridge, or puts it back: its
+// interface stays up, and what it sends is lost.
+func (l *lan) cut(port string, off bool) {
+	l.t.Helper()
+	args := []string{"-n", l.host.name, "link", "set", port, "master", "lan0"}
+	if off {
+		args = append(args[:5], "nomaster")
+	}
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		l.t.Fatalf("ip %v: %v: %s", args, err, out)
+	}
+}
+
+// ours and theirs are asked the same way.
+type asker func(command string) []string
+
+func (g *gateway) ask(command string) []string {
+	g.t.Helper()
+	var got []string
+	for line := range strings.Lines(g.ctl(append([]string{"ctl"}, strings.Fields(command)...)...)) {
+		if line = strings.TrimSpace(line); line != "Done" && line != "" {
+			got = append(got, line)
+		}
+	}
+	return got
+}
+
+// one is the only line of an answer.
+func (a asker) one(command string) string {
+	return strings.Join(a(command), " ")
+}
+
+// partition is that of a router; others count as having none.
+func (a asker) partition() string {
+	if role := a.one("state"); role != "router" && role != "leader" {
+		return ""
+	}
+	return a.one("partitionid")
+}
+
+// One network in two places: a gateway of ours and OpenThread's POSIX host, each
+// with a device, on airs that do not hear each other and on one LAN. By TREL
+// they become one partition and every node reaches every other; without the LAN
+// both halves go on, and when it is back they merge.
+func TestTREL(t *testing.T) {
+	daemon, ctl := trelDaemon(t)
+	rcp := otProgram(t, "ot-rcp")
+	ns := newRCPNetns(t)
+	ns.env = []string{nextOffset()}
+	l := newLAN(t, ns)
+	ns2 := l.second(ns)
+
+	gate := startGateway(t, ns, "spinel+hdlc+forkpty://"+rcp+"?forkpty-arg=1", "--infra", l.gate)
+	gate.form()
+	dataset := strings.TrimSpace(gate.ctl("dataset", "export"))
+	host := newOTBR(t, ns2, ns2, l.gate, rcp, 7)
+	host.daemon, host.ctl, host.more = daemon, ctl, []string{"trel://" + l.gate}
+	host.run(dataset)
+	ours, theirs := asker(gate.ask), asker(host.ask)
+
+	began := time.Now()
+	joined := func(limit time.Duration, what string) {
+		t.Helper()
+		began := time.Now()
+		var a, b string
+		for time.Since(began) < limit {
+			if a, b = ours.partition(), theirs.partition(); a != "" && a == b {
+				t.Logf("%s: one partition after %v", what, time.Since(began).Round(100*time.Millisecond))
+				return
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+		t.Fatalf("%s: after %v ours is in partition %q, theirs in %q\nours: %q\n%q\ntheirs: %q\n%q", what, limit, a, b,
+			ours("trel peers list"), ours("trel counters"), theirs("trel peers list"), theirs("trel counters"))
+	}
+	joined(150*time.Second, "first")
+	t.Logf("a router by TREL alone after %v", time.Since(began).Round(100*time.Millisecond))
+
+	// Only TREL is between them, and both say so.
+	ext := ours.one("extaddr")
+	if got := theirs.one("multiradio neighbor " + ext); !strings.HasPrefix(got, "[TREL(") {
+		t.Errorf("theirs reaches ours by %q", got)
+	}
+	if got := ours.one("multiradio neighbor " + theirs.one("extaddr")); !strings.HasPrefix(got, "[TREL(") {
+		t.Errorf("ours reaches theirs by %q", got)
+	}
+	if got := theirs.one("trel peers list"); !strings.Contains(got, "ExtAddr:"+ext) {
+		t.Errorf("theirs has the peers %q", got)
+	}
+
+	devices := [2]*otCLI{ns.cli("ot-cli-ftd", 2), ns2.cli("ot-cli-ftd", 3)}
+	for _, c := range devices {
+		for _, s := range []string{"dataset set active " + dataset, "routerselectionjitter 1", "ifconfig up", "thread start"} {
+			c.ask(s)
+		}
+	}
+	for _, c := range devices {
+		waitState(t, c.ask, 90*time.Second, "router", "child")
+	}
+	time.Sleep(20 * time.Second) // until all routes are known
+	mleid := func(a asker) string { return a.one("ipaddr mleid") }
+	reach := func(what string, from func(string) ([]string, error), to string) {
+		t.Helper()
+		for _, size := range []int{16, 100, 1000} {
+			var got []string
+			answered := 0
+			for try := 0; try < 3 && answered < 4; try++ { // addresses have to be found first
+				got, _ = from(fmt.Sprintf("ping %s %d 5 0.3 64 3", to, size))
+				answered = strings.Count(strings.Join(got, "\n"), "bytes from")
+			}
+			if answered < 4 {
+				t.Errorf("%s: of 5 echo requests of %d bytes %d were answered: %q", what, size, answered, got)
+			}
+		}
+	}
+	byCLI := func(c *otCLI) func(string) ([]string, error) {
+		return func(s string) ([]string, error) { return c.try(s, 30*time.Second) }
+	}
+	always := func(a asker) func(string) ([]string, error) {
+		return func(s string) ([]string, error) { return a(s), nil }
+	}
+	all := func(what string) {
+		t.Helper()
+		reach(what+": ours to theirs", always(ours), mleid(theirs))
+		reach(what+": theirs to ours", always(theirs), mleid(ours))
+		reach(what+": device to device", byCLI(devices[0]), mleid(devices[1].ask))
+		reach(what+": device to device", byCLI(devices[1]), mleid(devices[0].ask))
+	}
+	all("first")
+
+	// The LAN is dead, and nobody's interface knows.
+	l.cut("lan1", true)
+	began = time.Now()
+	for a, b := "", ""; a == b || a == "" || b == ""; a, b = ours.partition(), theirs.partition() {
+		if time.Since(began) > 4*time.Minute {
+			t.Fatal("one partition without a link")
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	t.Logf("two partitions after %v without the LAN", time.Since(began).Round(time.Second))
+	time.Sleep(10 * time.Second)
+	reach("alone: ours", byCLI(devices[0]), mleid(ours))
+	reach("alone: theirs", byCLI(devices[1]), mleid(theirs))
+
+	l.cut("lan1", false)
+	joined(4*time.Minute, "again")
+	time.Sleep(30 * time.Second)
+	all("again")
+	t.Logf("ours: %q; theirs: %q", ours("trel counters"), theirs("trel counters"))
+}
