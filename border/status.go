@@ -73,6 +73,7 @@ type LinkStatus struct {
 	Routers    []RouterStatus // in order of address
 	Prefixes   []PrefixStatus // in order of router; on-link ones first
 	Advertised []ndp.Option   // of our last advertisement
+	LastSent   time.Time      // when one was last sent; zero: never
 	Counters   LinkCounters
 }
 
@@ -148,7 +149,7 @@ func (m *Manager) Status() Status {
 func (l *link) status() LinkStatus {
 	s := LinkStatus{
 		Name: l.name, Up: l.state.Up, Running: l.running, Conflict: l.conflict(), Counters: l.counters,
-		Advertised: slices.Clone(l.lastOptions),
+		Advertised: slices.Clone(l.lastOptions), LastSent: l.lastSent,
 		OnLink:     OnLinkStatus{Local: l.onLink.local, Favored: l.onLink.favored, State: l.onLink.state},
 	}
 	if l.quiet() {

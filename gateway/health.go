@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"gatewayd/dnssd/mdns"
 	"gatewayd/host/doctor"
 	"gatewayd/radio/spinel"
 )
@@ -50,6 +51,7 @@ func (g *Gateway) watchHealth(ctx context.Context) {
 				o.Firewall, o.Unfiltered = f.table != nil, f.why
 			}
 		})
+		o.Unseen, o.Advertised = g.unseen(ctx), g.advertised()
 		now := doctor.Run(ctx, o)
 		if ctx.Err() != nil {
 			return
@@ -62,6 +64,42 @@ func (g *Gateway) watchHealth(ctx context.Context) {
 			g.log.Info("mended: "+f.Text, "id", f.Code)
 		}
 	}
+}
+
+// advertised is when router advertisements were last sent, where there is
+// something to advertise.
+func (g *Gateway) advertised() map[string]time.Time {
+	last := map[string]time.Time{}
+	g.deliver(func() {
+		status, _, ok := g.Border()
+		if !ok {
+			return
+		}
+		for _, l := range status.Links {
+			if l.Running && l.SameAs == "" && len(l.Advertised) > 0 {
+				last[l.Name] = l.LastSent
+			}
+		}
+	})
+	return last
+}
+
+// unseen has the mDNS responder look whether what it multicasts comes back to it.
+func (g *Gateway) unseen(ctx context.Context) (all []doctor.Unseen) {
+	checked := make(chan []doctor.Unseen, 1)
+	g.deliver(func() {
+		if g.services == nil {
+			checked <- nil
+			return
+		}
+		g.services.mdns.Check(func(links []mdns.Visibility) { checked <- g.services.unseen(links) })
+	})
+	select {
+	case all = <-checked:
+	case <-ctx.Done():
+	case <-g.stopping:
+	}
+	return all
 }
 
 // take puts findings in place of those before, and returns which are new and

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"gatewayd/dnssd"
 	"gatewayd/dnssd/mdns"
 	"gatewayd/dnssd/multicast"
 	"gatewayd/dnssd/srp"
+	"gatewayd/host/doctor"
 	"gatewayd/store"
 	"gatewayd/thread/ip"
 	"gatewayd/thread/link"
@@ -127,6 +129,33 @@ func (s *services) publish(h dnssd.Host) {
 	if _, err := s.mdns.Publish(owner(h), h, mdns.Options{}); err != nil {
 		s.g.log.Warn("a device's services cannot be published", "id", "SRP-PUBLISH", "host", h.Name, "err", err)
 	}
+}
+
+// unseen are the links on which what was looked for was not seen.
+func (s *services) unseen(links []mdns.Visibility) (all []doctor.Unseen) {
+	for _, v := range links {
+		var families []string
+		if !v.OK4() {
+			families = append(families, "IPv4")
+		}
+		if !v.OK6() {
+			families = append(families, "IPv6")
+		}
+		if len(families) == 0 {
+			continue
+		}
+		u := doctor.Unseen{Family: strings.Join(families, " and ")}
+		if v.Name != "" {
+			u.Name = v.Name.String()
+		}
+		for _, l := range s.mdns.Links() {
+			if l.Iface == v.Iface {
+				u.Link = l.Name
+				all = append(all, u)
+			}
+		}
+	}
+	return all
 }
 
 // event logs what happens to registrations, each kind at a bounded rate.

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,9 +46,24 @@ The exit code is 1 if there is a problem, and 0 if there are only warnings.`,
 		}
 		o := cfg.Examination()
 		o.Probe = probe
-		return a.report(doctor.Run(c.Context(), o))
+		return a.report(append(doctor.Run(c.Context(), o), a.seenInside(c)...))
 	}
 	return c
+}
+
+// seenInside is what only a gateway that runs can see; nothing if none answers.
+func (a *app) seenInside(c *cobra.Command) []doctor.Finding {
+	client, err := a.client(c)
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), 3*time.Second)
+	defer cancel()
+	h, err := client.Health(ctx)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(h.Findings, func(f doctor.Finding) bool { return !doctor.Inside(f.Code) })
 }
 
 // report prints findings and fails if one is a problem.

@@ -51,12 +51,13 @@ type Visibility struct {
 }
 
 // OK reports whether all that can be seen was.
-func (v Visibility) OK() bool {
-	published := v.Name != ""
-	return (v.V4 || v.V6) &&
-		(!v.V4 || v.Asked4 && (v.Seen4 || !published)) &&
-		(!v.V6 || v.Asked6 && (v.Seen6 || !published))
-}
+func (v Visibility) OK() bool { return (v.V4 || v.V6) && v.OK4() && v.OK6() }
+
+// OK4 reports whether all that can be seen by IPv4 was.
+func (v Visibility) OK4() bool { return !v.V4 || v.Asked4 && (v.Seen4 || v.Name == "") }
+
+// OK6 reports whether all that can be seen by IPv6 was.
+func (v Visibility) OK6() bool { return !v.V6 || v.Asked6 && (v.Seen6 || v.Name == "") }
 
 // checkTime is what an answer may take: the delay of shared records, and a
 // second if it was given just before.

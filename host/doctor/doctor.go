@@ -54,9 +54,13 @@ type Options struct {
 	Unfiltered error
 	Closed     bool
 
-	// LastRA is when the gateway last sent a router advertisement; zero: not
-	// examined.
-	LastRA time.Time
+	// Unseen are the interfaces on which the gateway does not see what it
+	// publishes by mDNS.
+	Unseen []Unseen
+
+	// Advertised is when the gateway last sent a router advertisement, by the
+	// interfaces on which it has something to advertise; zero: never.
+	Advertised map[string]time.Time
 
 	// Probe allows what can be noticed: a router solicitation on each
 	// infrastructure link, and a packet to the mesh from a neighbor in a
@@ -65,6 +69,17 @@ type Options struct {
 	Wait  time.Duration // default 3 s
 
 	sys *system // of tests
+}
+
+// Unseen is an interface by which the gateway's own mDNS does not come back to
+// it.
+type Unseen struct {
+	Link string
+	// Name is what is published there; empty: nothing, and a question did not
+	// come back.
+	Name string
+	// Family is "IPv4", "IPv6" or both.
+	Family string
 }
 
 // An exam is one run over a host.
@@ -93,6 +108,10 @@ var checks = slices.Concat(kernelChecks, linkChecks, settingChecks, routeChecks,
 
 // Checks lists what Run looks at.
 func Checks() []Check { return slices.Clone(checks) }
+
+// Inside reports whether only the gateway that runs can make the check with a
+// code: of what it has sent and seen.
+func Inside(code string) bool { return code == "HOST-RASEND" || code == "HOST-MDNSOUT" }
 
 // Run examines the host and returns what is wrong, causes before effects.
 // Nothing is nothing.

@@ -136,7 +136,8 @@ func TestHealthy(t *testing.T) {
 		t.Fatal(err)
 	}
 	advertise(p, "rtr0")
-	p.Firewall, p.Probe, p.Wait, p.LastRA, p.PD = true, true, time.Second, p.now.Add(-time.Minute), true
+	p.Firewall, p.Probe, p.Wait, p.PD = true, true, time.Second, true
+	p.Advertised = map[string]time.Time{"lan0": p.now.Add(-time.Minute)}
 	for _, f := range p.examine() {
 		t.Errorf("healthy, and found %+v", f)
 	}
@@ -411,7 +412,10 @@ var faults = []struct {
 	{"no files left", "HOST-DATAFULL", func(p *patient) { p.stat.Ffree = 3 }},
 	{"no radio", "HOST-RADIO", func(p *patient) { p.Radio = "spinel+hdlc+uart:///dev/serial/by-id/usb-none" }},
 	{"no resolver", "HOST-DNS", func(p *patient) { p.files["/etc/resolv.conf"] = "search example.net\n" }},
-	{"no advertisement sent", "HOST-RASEND", func(p *patient) { p.LastRA = p.now.Add(-time.Hour) }},
+	{"no advertisement sent for long", "HOST-RASEND", func(p *patient) { p.Advertised = map[string]time.Time{"lan0": p.now.Add(-time.Hour)} }},
+	{"no advertisement ever sent", "HOST-RASEND", func(p *patient) { p.Advertised = map[string]time.Time{"lan0": {}} }},
+	{"an advertisement sent", "", func(p *patient) { p.Advertised = map[string]time.Time{"lan0": p.now.Add(-3 * time.Minute)} }},
+	{"what is published is not seen", "HOST-MDNSOUT", func(p *patient) { p.Unseen = []Unseen{{Link: "lan0", Name: "lamp.local.", Family: "IPv6"}} }},
 
 	{"advertisements dropped", "HOST-RADROP", func(p *patient) {
 		advertise(p, "rtr0")

@@ -23,6 +23,7 @@ var neighborChecks = []Check{
 	{"HOST-RASENDER", "no other program here advertises itself as a router", checkAdvertiser},
 	{"HOST-MDNS", "the mDNS port can be shared", checkMDNSPort},
 	{"HOST-MDNS2", "not several programs answer mDNS", checkMDNSTwice},
+	{"HOST-MDNSOUT", "what is published by mDNS can be seen", checkMDNSSeen},
 	{"HOST-DHCP6", "no other DHCPv6 client is on the link", checkDHCP6},
 	{"HOST-OTBR", "no other Thread border router runs here", checkOther},
 	{"HOST-MODEM", "ModemManager leaves the radio alone", checkModemManager},
@@ -134,6 +135,20 @@ func checkMDNSTwice(e *exam) {
 	if len(responders) > 1 {
 		e.warn(joined(responders), "keep one: for systemd-resolved, resolvectl mdns "+strings.Join(append(e.names, "IFACE")[:1], "")+" no",
 			"%s all answer mDNS on this host: names may conflict and vanish.", joined(responders))
+	}
+}
+
+func checkMDNSSeen(e *exam) {
+	if e.had("HOST-MDNS", "HOST-IFDOWN") {
+		return
+	}
+	for _, u := range e.Unseen {
+		what := "What is multicast"
+		if u.Name != "" {
+			what = u.Name + ", which the gateway publishes"
+		}
+		e.problem(u.Link, "firewall-cmd --add-service=mdns, ufw allow 5353/udp, or nft insert rule inet TABLE input udp dport 5353 accept",
+			"%s by mDNS on %s does not come back by %s: a firewall of this host drops it.", what, u.Link, u.Family)
 	}
 }
 

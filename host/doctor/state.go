@@ -3,8 +3,10 @@ package doctor
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,13 +100,19 @@ func checkResolver(e *exam) {
 		"The host has no DNS resolver that names could be looked up with for the mesh.")
 }
 
-// maxSilence is longer than a router ever says nothing (RFC 4861 Section
-// 6.2.1, MaxRtrAdvInterval).
-const maxSilence = 1800 * time.Second
+// maxSilence is three times as long as a gateway with something to say is ever
+// silent.
+const maxSilence = 10 * time.Minute
 
 func checkAdvertised(e *exam) {
 	now, _ := e.sys.clock()
-	if !e.LastRA.IsZero() && now.Sub(e.LastRA) > maxSilence {
-		e.problem("", "gatewayd status; the gateway's log says why", "The gateway has sent no router advertisement for %s.", now.Sub(e.LastRA).Round(time.Minute))
+	for _, name := range slices.Sorted(maps.Keys(e.Advertised)) {
+		const fix = "gatewayd border and the gateway's log say more"
+		switch at := e.Advertised[name]; {
+		case at.IsZero():
+			e.problem(name, fix, "No router advertisement of the gateway could be sent on %s yet.", name)
+		case now.Sub(at) > maxSilence:
+			e.problem(name, fix, "The gateway has sent no router advertisement on %s for %s.", name, now.Sub(at).Round(time.Minute))
+		}
 	}
 }
