@@ -139,15 +139,6 @@ func (p *etherPort) serve(t *testing.T, clock *alarm.Clock, receive func(In) (en
 const awaitAddress = `for i in 1 2 3 4 5 6 7 8 9; do
 	ip -6 addr show dev v1 | grep -q 'inet6 fe80.*link *$' && exit; sleep 0.2; done; exit 1`
 
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, program := range programs {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("no %s", program)
-		}
-	}
-}
-
 func sameLines(t *testing.T, what, got, want string) {
 	t.Helper()
 	trim := func(s string) string {
