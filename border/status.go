@@ -150,7 +150,7 @@ func (l *link) status() LinkStatus {
 	s := LinkStatus{
 		Name: l.name, Up: l.state.Up, Running: l.running, Conflict: l.conflict(), Counters: l.counters,
 		Advertised: slices.Clone(l.lastOptions), LastSent: l.lastSent,
-		OnLink:     OnLinkStatus{Local: l.onLink.local, Favored: l.onLink.favored, State: l.onLink.state},
+		OnLink: OnLinkStatus{Local: l.onLink.local, Favored: l.onLink.favored, State: l.onLink.state},
 	}
 	if l.quiet() {
 		s.SameAs = l.twin
