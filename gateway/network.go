@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"gatewayd/radio"
@@ -44,6 +45,7 @@ func (g *Gateway) Radio() Radio {
 		r.Guess = g.guess()
 	case errors.As(r.Err, &unfit) && unfit.Problem == "":
 		r.Guess = unfit.Guess
+		r.Guess.Looks = fmt.Sprintf("%s, %v: %s", unfit.Port.Path, unfit.Port, r.Guess.Looks)
 	}
 	return r
 }

@@ -127,8 +127,8 @@ func TestZigbeeDongle(t *testing.T) {
 		}
 	}()
 	b := start(t, card(t), false, &dongle{t: t, socket: socket})
-	b.says(pageLimit, "of no use yet. /dev/ttyUSB0, QEMU USB SERIAL: it looks like Silicon Labs Zigbee (EZSP) firmware; flash OpenThread RCP firmware")
-	if !b.console.has("gatewayd: /dev/ttyUSB0, QEMU USB SERIAL: it looks like Silicon Labs Zigbee") {
+	b.says(pageLimit, "of no use yet: /dev/ttyUSB0, QEMU USB SERIAL: it looks like Silicon Labs Zigbee (EZSP) firmware.", "flash OpenThread RCP firmware for this dongle")
+	if !b.console.has("/dev/ttyUSB0, QEMU USB SERIAL: it looks like Silicon Labs Zigbee (EZSP) firmware; flash OpenThread RCP") {
 		t.Error("the console does not tell")
 	}
 }

@@ -59,16 +59,18 @@ const DefaultBaud = 115200
 // and beyond those
 //
 //	spinel+hdlc+tcp://host:port
+//	spinel+hdlc+tcp://_slzb-06._tcp.local
 //	spinel+hdlc+unix:///path
 //	sim:name
 //	zep://host:port?local=:port&eui64=0200000000000001
 //
-// A path alone, /dev/ttyACM0, is that of a serial device; auto is the USB serial
+// A host may be one of multicast DNS, rcp.local; the name of a service there
+// has its port with it. A path alone, /dev/ttyACM0, is that of a serial device; auto is the USB serial
 // device that turns out to be a radio.
 type URL struct {
 	Bus  Bus
 	Path string // device, program, socket; of BusSim all after the colon
-	Addr string // host:port of BusTCP and BusZEP
+	Addr string // host:port of BusTCP and BusZEP; of BusTCP also a service's name
 
 	Local string             // local: the own host:port of BusZEP, or :port; "" is any
 	EUI64 ieee802154.ExtAddr // eui64 of BusZEP; zero if not given
@@ -118,7 +120,7 @@ func (u URL) String() string {
 	case BusSim:
 		return "sim:" + u.Path
 	case BusTCP:
-		b.WriteString("spinel+hdlc+tcp://" + u.Addr)
+		b.WriteString("spinel+hdlc+tcp://" + escape(u.Addr, "?#"))
 	case BusZEP:
 		b.WriteString("zep://" + escape(u.Addr, "?#"))
 	default:
@@ -240,9 +242,12 @@ func ParseURL(s string) (URL, error) {
 		}
 	case u.Bus == BusTCP:
 		u.Addr = strings.TrimSuffix(where, "/")
+		if strings.HasSuffix(u.Addr, "._tcp.local") {
+			break
+		}
 		host, port, _ := cutLast(u.Addr, ":")
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
-			return fail("after tcp:// there must be host:port")
+			return fail("after tcp:// there must be host:port, or a service like _slzb-06._tcp.local")
 		}
 	case !strings.HasPrefix(where, "/"):
 		return fail("the path must be absolute: %s:///...", scheme)

@@ -81,7 +81,7 @@ func dongle(r *api.Radio) item {
 		}
 		return item{Good: true, Text: text + "."}
 	case r.Looks != "":
-		return item{Text: sentence("There is a dongle, but it is of no use yet: it looks like " + r.Looks), Advice: r.Hint}
+		return item{Text: sentence("There is a dongle, but it is of no use yet: " + r.Looks), Advice: r.Hint}
 	case r.Problem != "":
 		advice := r.Hint
 		if advice == "" {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"gatewayd/api"
@@ -29,7 +28,6 @@ type Options struct {
 	Links    func() []Link                             // towards the home's or plant's network
 	Problems func() []string                           // with the settings; nil: none
 	Notices  func() []string                           // of the system below the gateway; nil: none
-	Dongles  func() []string                           // that are of no use, and why; nil: none
 	SSH      func() string                             // fingerprint of its key, "" if it is off; nil: nothing is said of it
 	Local    bool                                      // the host's name is found in "local."
 	Hostname func() string
@@ -48,9 +46,6 @@ func New(opt Options) *Page {
 	none := func() []string { return nil }
 	if opt.Problems == nil {
 		opt.Problems = none
-	}
-	if opt.Dongles == nil {
-		opt.Dongles = none
 	}
 	if opt.Notices == nil {
 		opt.Notices = none
@@ -92,9 +87,6 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v.SSH = new(p.opt.SSH())
 	}
 	v.Uplink = uplink(p.opt.Links())
-	if useless := p.opt.Dongles(); len(useless) > 0 && !v.Dongle.Good && err == nil {
-		v.Dongle = item{Text: "There is a dongle, but it is of no use yet. " + sentence(strings.Join(useless, ". "))}
-	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write(v.Append(nil)) // who does not read is gone
 }

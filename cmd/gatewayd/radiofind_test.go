@@ -13,8 +13,7 @@ func TestFoundSentence(t *testing.T) {
 	base := found{Port: zbt1.Path, Name: zbt1.String()}
 	report := func(g spinel.Guess, problem string) found {
 		f := base
-		f.probed = probedOf(&transport.Report{Guess: g, Problem: problem})
-		f.Firmware = flashing(zbt1, g.Kind)
+		f.probed = probedOf(&transport.Report{Guess: zbt1.Advise(g), Problem: problem})
 		return f
 	}
 	usable := base
@@ -24,7 +23,7 @@ func TestFoundSentence(t *testing.T) {
 		want string
 	}{
 		{report(spinel.Recognise([]byte("\x1a\xc1\x02\x0b\x0a\x52\x7e")), "no answer to PROTOCOL_VERSION"),
-			"/dev/ttyUSB0, SkyConnect v1.0 by Nabu Casa: it looks like Silicon Labs Zigbee (EZSP) firmware; flash OpenThread RCP firmware for this dongle; " +
+			"/dev/ttyUSB0, SkyConnect v1.0 by Nabu Casa: it looks like Silicon Labs Zigbee (EZSP) firmware; flash OpenThread RCP firmware for this dongle: " +
 				"Home Assistant's page for Connect ZBT-1 (SkyConnect) flashes it from a browser: choose OpenThread"},
 		{report(spinel.RecogniseCaps([]spinel.Cap{spinel.CapMACRaw}), "its RCP API is too old"),
 			"/dev/ttyUSB0, SkyConnect v1.0 by Nabu Casa: it is an OpenThread RCP; its RCP API is too old"},

@@ -91,7 +91,7 @@ type Dialer struct {
 func NewDialer(u radio.URL) *Dialer {
 	d := &Dialer{url: u, sys: "/sys"}
 	if u.Bus == radio.BusAuto {
-		d.finder = &finder{dev: "/dev", dial: Dial}
+		d.finder = &finder{sys: "/sys", dev: "/dev", dial: Dial}
 	}
 	return d
 }

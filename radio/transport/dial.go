@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gatewayd/dnssd/multicast"
 	"gatewayd/radio"
 )
 
@@ -54,11 +55,35 @@ func Dial(ctx context.Context, u radio.URL) (Conn, error) {
 	case radio.BusPTY:
 		return startProgram(u)
 	case radio.BusTCP:
-		return dialNet(ctx, "tcp", u.Addr)
+		addr, err := resolve(ctx, u.Addr)
+		if err != nil {
+			return nil, err
+		}
+		return dialNet(ctx, "tcp", addr)
 	case radio.BusUnix:
 		return dialNet(ctx, "unix", u.Path)
 	}
 	return nil, fmt.Errorf("transport: %v has no bytes to open", u)
+}
+
+// resolve puts an address in place of a name of multicast DNS, which the
+// system's resolver may know nothing of. Other names it leaves alone.
+func resolve(ctx context.Context, addr string) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		host, port = addr, "" // a service
+	}
+	if !multicast.Local(host) {
+		return addr, nil
+	}
+	found, err := multicast.Lookup(ctx, host)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("transport: %w", err)
+	case port == "":
+		return found.String(), nil
+	}
+	return net.JoinHostPort(found.Addr().String(), port), nil
 }
 
 func dialNet(ctx context.Context, network, addr string) (Conn, error) {

@@ -15,21 +15,22 @@ import (
 // An UnfitError says that the ports that were looked at have something else
 // than a co-processor the gateway can use.
 type UnfitError struct {
-	Path    string // of the one that tells most
+	Port    SerialPort // that tells most
 	Guess   spinel.Guess
 	Problem string // of one that is a co-processor all the same
 }
 
 func (e *UnfitError) Error() string {
 	if e.Problem != "" {
-		return fmt.Sprintf("transport: %s: %s", e.Path, e.Problem)
+		return fmt.Sprintf("transport: %s, %v: %s", e.Port.Path, e.Port, e.Problem)
 	}
-	return fmt.Sprintf("transport: %s: %s", e.Path, e.Guess.Looks)
+	return fmt.Sprintf("transport: %s, %v: %v", e.Port.Path, e.Port, e.Guess)
 }
 
 // A finder looks for a co-processor on the USB serial ports.
 type finder struct {
-	dev    string // "/dev", but in tests
+	sys    string // "/sys", but in tests
+	dev    string // "/dev", likewise
 	dial   dialFunc
 	looked map[string]looked // by path
 }
@@ -72,7 +73,8 @@ func (f *finder) find(ctx context.Context) (radio.URL, error) {
 			case r.Usable():
 				return r.URL, nil
 			}
-			l = looked{node, &UnfitError{Path: port, Guess: r.Guess}}
+			at := serialPort(f.sys, port)
+			l = looked{node, &UnfitError{Port: at, Guess: at.Advise(r.Guess)}}
 			if r.Guess.Kind == spinel.KindRCP {
 				l.unfit.Problem = r.Problem
 			}

@@ -20,7 +20,7 @@ func TestFind(t *testing.T) {
 		dials := map[string]int{}
 		on := map[string]answers{}
 		locked := ""
-		f := finder{dev: dev, dial: func(ctx context.Context, u radio.URL) (Conn, error) {
+		f := finder{sys: t.TempDir(), dev: dev, dial: func(ctx context.Context, u radio.URL) (Conn, error) {
 			dials[filepath.Base(u.Path)]++
 			if filepath.Base(u.Path) == locked {
 				return nil, errors.New("transport: in use by zigbee2mqtt")
@@ -50,10 +50,10 @@ func TestFind(t *testing.T) {
 
 		plug("ttyS0", answers{hear: speaker(rcpProps())}) // not by USB: never asked
 		plug("ttyACM0", answers{hear: func([]byte) []byte { return nil }})
-		fails("ttyACM0: nothing answers")
+		fails("ttyACM0, serial port: nothing answers; check")
 		// The answer of EZSP to a reset.
 		plug("ttyUSB0", answers{hear: func([]byte) []byte { return []byte("\x1a\xc1\x02\x0b\x0a\x52\x7e") }})
-		fails("ttyUSB0: it looks like Silicon Labs Zigbee (EZSP) firmware")
+		fails("ttyUSB0, serial port: it looks like Silicon Labs Zigbee (EZSP) firmware")
 		asked := dials["ttyACM0"]
 		var unfit *UnfitError
 		if _, err := f.find(t.Context()); !errors.As(err, &unfit) || unfit.Guess.Kind != spinel.KindEZSP {

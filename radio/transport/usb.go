@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"gatewayd/radio/spinel"
 )
 
 // A SerialPort is a serial device that a dongle may be behind, and what USB
@@ -30,11 +32,7 @@ func SerialPorts(sys string) []SerialPort {
 		if !strings.HasPrefix(name, "ttyACM") && !strings.HasPrefix(name, "ttyUSB") {
 			continue
 		}
-		p := SerialPort{Path: filepath.Join("/dev", name)}
-		if at, err := filepath.EvalSymlinks(filepath.Join(dir, "device")); err == nil {
-			p.usb(at, sys)
-		}
-		ports = append(ports, p)
+		ports = append(ports, serialPort(sys, filepath.Join("/dev", name)))
 	}
 	slices.SortFunc(ports, func(a, b SerialPort) int {
 		if c := strings.Compare(a.Path[:len("/dev/ttyACM")], b.Path[:len("/dev/ttyACM")]); c != 0 {
@@ -43,6 +41,16 @@ func SerialPorts(sys string) []SerialPort {
 		return number(a.Path) - number(b.Path)
 	})
 	return ports
+}
+
+// serialPort reads what USB says of the device at path.
+func serialPort(sys, path string) SerialPort {
+	p := SerialPort{Path: path}
+	at, err := filepath.EvalSymlinks(filepath.Join(sys, "class/tty", filepath.Base(path), "device"))
+	if err == nil {
+		p.usb(at, sys)
+	}
+	return p
 }
 
 func number(path string) int {
@@ -107,9 +115,23 @@ var firmwares = []struct {
 	{vendor: 0x303a, product: 0x1001, from: "the ot_rcp example of Espressif's ESP-IDF, by idf.py flash"},
 }
 
-// Firmware says where OpenThread's RCP firmware for it comes from, as far as it
-// is known; else "".
-func (p SerialPort) Firmware() string {
+// Advise adds to the guess what another firmware is to be replaced by, as far as
+// it is known where that comes from.
+func (p SerialPort) Advise(g spinel.Guess) spinel.Guess {
+	from := p.firmware()
+	switch {
+	case from == "", g.Kind == spinel.KindRCP, g.Kind == spinel.KindSilent, g.Kind == spinel.KindNoise:
+	case g.Advice == "":
+		g.Advice = from
+	default:
+		g.Advice += ": " + from
+	}
+	return g
+}
+
+// firmware says where OpenThread's RCP firmware for it comes from; "" if that
+// is not known.
+func (p SerialPort) firmware() string {
 	said := strings.ToLower(p.Maker + " " + p.Name)
 	for _, f := range firmwares {
 		if f.word != "" && strings.Contains(said, f.word) || f.word == "" && f.vendor == p.Vendor && f.product == p.Product {

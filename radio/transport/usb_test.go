@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"gatewayd/radio/spinel"
 )
 
 // sysfs makes a folder like the kernel's, of USB serial devices.
@@ -94,8 +96,20 @@ func TestFirmware(t *testing.T) {
 		if got := tt.port.String(); !strings.HasPrefix(got, tt.name) {
 			t.Errorf("%+v is %q, want %q", tt.port, got, tt.name)
 		}
-		if got := tt.port.Firmware(); !strings.Contains(got, tt.from) || tt.from == "" && got != "" {
+		if got := tt.port.firmware(); !strings.Contains(got, tt.from) || tt.from == "" && got != "" {
 			t.Errorf("%v: %q, want %q", tt.port, got, tt.from)
+		}
+	}
+}
+
+func TestAdvise(t *testing.T) {
+	p := SerialPort{Path: "/dev/ttyUSB0", Maker: "Nabu Casa", Name: "SkyConnect v1.0"}
+	if g := p.Advise(spinel.Recognise([]byte("\x1a\xc1\x02\x0b\x0a\x52\x7e"))); !strings.HasPrefix(g.Advice, "flash OpenThread RCP firmware for this dongle: Home Assistant's") {
+		t.Errorf("%v", g)
+	}
+	for _, g := range []spinel.Guess{spinel.Recognise(nil), spinel.RecogniseCaps([]spinel.Cap{spinel.CapMACRaw})} {
+		if got := p.Advise(g); got != g {
+			t.Errorf("%v became %v", g, got)
 		}
 	}
 }
