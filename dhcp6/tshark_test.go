@@ -2,29 +2,21 @@ package dhcp6
 
 import (
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
 	"github.com/insomniacslk/dhcp/dhcpv6"
 
+	"gatewayd/internal/wireshark"
 	"gatewayd/ipv6"
 )
 
 // Wireshark finds nothing malformed in what server and client say.
 func TestTshark(t *testing.T) {
-	tshark, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skip("tshark is not installed")
-	}
-	var packets [][]byte
+	var packets []wireshark.Packet
 	add := func(from, to netip.AddrPort, b []byte) {
-		packets = append(packets, ipv6.AppendUDPPacket(nil, ipv6.Header{Src: from.Addr(), Dst: to.Addr(), HopLimit: 64}, from.Port(), to.Port(), b))
+		b = ipv6.AppendUDPPacket(nil, ipv6.Header{Src: from.Addr(), Dst: to.Addr(), HopLimit: 64}, from.Port(), to.Port(), b)
+		packets = append(packets, wireshark.Packet{At: began, Bytes: b})
 	}
 	server := netip.MustParseAddrPort("[fe80::1]:547")
 	w := newWorld(t, func(c *Config) {
@@ -53,31 +45,12 @@ func TestTshark(t *testing.T) {
 		add(client, netip.AddrPortFrom(AllServersAndRelays, ServerPort), m.ToBytes())
 	}
 
-	name := filepath.Join(t.TempDir(), "dhcp6.pcap")
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	p := pcapgo.NewWriter(f)
-	if err := p.WriteFileHeader(65535, layers.LinkTypeRaw); err != nil {
-		t.Fatal(err)
-	}
-	for _, b := range packets {
-		if err := p.WritePacket(gopacket.CaptureInfo{Timestamp: began, CaptureLength: len(b), Length: len(b)}, b); err != nil {
-			t.Fatal(err)
-		}
-	}
-	out, err := exec.Command(tshark, "-r", name, "-T", "fields", "-E", "separator=|", "-e", "dhcpv6.msgtype", "-e", "_ws.malformed", "-e", "_ws.expert.message").Output()
-	if err != nil {
-		t.Fatalf("tshark: %v: %s", err, out)
-	}
 	types := map[string]bool{}
-	for i, l := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+	for i, l := range wireshark.Fields(t, packets, []string{"dhcpv6.msgtype", "_ws.malformed", "_ws.expert.message"}) {
 		typ, rest, _ := strings.Cut(l, "|")
 		types[typ] = true
 		if typ == "" || strings.Trim(rest, "|") != "" {
-			t.Errorf("packet %d (%x): %s", i, packets[i], l)
+			t.Errorf("packet %d (%x): %s", i, packets[i].Bytes, l)
 		}
 	}
 	for _, want := range []string{"1", "2", "3", "5", "6", "7", "8", "13,13,7"} {

@@ -1,47 +1,18 @@
 package ndp
 
 import (
-	"encoding/binary"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"gatewayd/internal/wireshark"
 )
-
-// linkRaw is the link type of a capture of bare IP packets.
-const linkRaw = 101
-
-// writePcap writes IPv6 packets to a file that tshark reads.
-func writePcap(t *testing.T, packets [][]byte) string {
-	t.Helper()
-	le := binary.LittleEndian
-	b := le.AppendUint32(nil, 0xa1b2c3d4)
-	b = le.AppendUint16(le.AppendUint16(b, 2), 4)
-	b = append(b, make([]byte, 8)...)
-	b = le.AppendUint32(le.AppendUint32(b, 65535), linkRaw)
-	for i, p := range packets {
-		b = le.AppendUint32(le.AppendUint32(b, uint32(i)), 0)
-		b = le.AppendUint32(le.AppendUint32(b, uint32(len(p))), uint32(len(p)))
-		b = append(b, p...)
-	}
-	file := filepath.Join(t.TempDir(), "nd.pcap")
-	if err := os.WriteFile(file, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
 
 // Wireshark finds nothing malformed in what the machines say to each other,
 // nor in any message and option of the vectors.
 func TestWireshark(t *testing.T) {
-	tshark, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skip("no tshark")
-	}
 	l, b, _, _ := mesh(t, RouterConfig{})
 	l.hearing("h10", 10, "r1")
 	l.hearing("h11", 11, "r2")
@@ -79,20 +50,18 @@ func TestWireshark(t *testing.T) {
 		packets = append(packets, outgoing(src, dst, 255, LinkAddr{}, m).AppendPacket(nil))
 	}
 
-	file := writePcap(t, packets)
-	out, err := exec.Command(tshark, "-r", file, "-T", "fields", "-E", "separator=|", "-e", "icmpv6.type",
-		"-e", "icmpv6.checksum.status", "-e", "_ws.malformed", "-e", "_ws.short", "-e", "_ws.expert.severity").Output()
-	if err != nil {
-		t.Fatalf("tshark: %v", err)
+	var all []wireshark.Packet
+	for i, p := range packets {
+		all = append(all, wireshark.Packet{At: time.Unix(int64(i), 0), Bytes: p})
 	}
+	lines := wireshark.Fields(t, all, []string{"icmpv6.type", "icmpv6.checksum.status", "_ws.malformed", "_ws.short", "_ws.expert.severity"})
 	const (
 		checksumGood  = "1"
 		severityWarn  = 0x00600000
 		severityError = 0x00800000
 	)
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	if len(lines) != len(packets) {
-		t.Fatalf("%d lines for %d packets:\n%s", len(lines), len(packets), out)
+		t.Fatalf("%d lines for %d packets", len(lines), len(packets))
 	}
 	for i, line := range lines {
 		f := strings.Split(line, "|")

@@ -7,12 +7,13 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"gatewayd/internal/wireshark"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/gopacket/gopacket/pcapgo"
@@ -303,10 +304,7 @@ func TestGopacketReads(t *testing.T) {
 
 // Wireshark reads what we write: channel, signal, FCS verdict and comment.
 func TestTsharkReads(t *testing.T) {
-	tshark, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skip("SKIPPED: no tshark on PATH, so nothing foreign has read the TAP header")
-	}
+	wireshark.Program(t)
 	src, err := os.Open(filepath.Join(captures, "attach-mtd.pcap"))
 	if err != nil {
 		t.Fatal(err)
@@ -322,21 +320,13 @@ func TestTsharkReads(t *testing.T) {
 	if err := os.WriteFile(path, write(t, Options{Hardware: "test", Interface: "wpan0"}, ps), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(tshark, "-r", path, "-T", "fields", "-e", "frame.number", "-e", "wpan-tap.ch_num",
-		"-e", "wpan-tap.rss", "-e", "wpan-tap.lqi", "-e", "wpan.fcs_ok", "-e", "wpan.seq_no", "-e", "frame.comment",
+	lines := wireshark.Read(t, path, []string{"frame.number", "wpan-tap.ch_num", "wpan-tap.rss", "wpan-tap.lqi", "wpan.fcs_ok", "wpan.seq_no", "frame.comment"},
 		"-o", "wpan.fcs_format:ITU-T CRC-16")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v: %s", err, stderr.Bytes())
-	}
-	lines := strings.Split(strings.TrimRight(string(out), "\n"), "\n")
 	if len(lines) != len(ps) {
-		t.Fatalf("tshark sees %d packets, want %d:\n%s", len(lines), len(ps), out)
+		t.Fatalf("tshark sees %d packets, want %d: %q", len(lines), len(ps), lines)
 	}
 	for i, line := range lines {
-		f := strings.Split(line+"\t\t\t\t\t\t", "\t")
+		f := strings.Split(line+"||||||", "|")
 		if f[1] != "15" || f[2] != strconv.Itoa(int(ps[i].RSSI)) || f[3] != strconv.Itoa(i) || f[4] != "1" && f[4] != "True" || f[5] != strconv.Itoa(int(ps[i].PSDU[2])) {
 			t.Errorf("packet %d: tshark says %q", i+1, line)
 		}

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,8 +12,8 @@ import (
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
 
+	"gatewayd/internal/wireshark"
 	"gatewayd/radius"
 )
 
@@ -49,43 +46,23 @@ const expertError = 0x800000
 // EAP where they are about access; every answer must be authentic; and nothing
 // malformed.
 func (w *wiretap) dissect(t *testing.T, servers ...netip.AddrPort) {
-	bin := program(t, "tshark", "tshark")
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	name := filepath.Join(t.TempDir(), "radius.pcap")
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	pw := pcapgo.NewWriter(f)
-	if err := pw.WriteFileHeader(65535, layers.LinkTypeRaw); err != nil {
-		t.Fatal(err)
-	}
+	var packets []wireshark.Packet
 	for i, p := range w.packets {
-		ci := gopacket.CaptureInfo{Timestamp: time.Unix(int64(i), 0), CaptureLength: len(p), Length: len(p)}
-		if err := pw.WritePacket(ci, p); err != nil {
-			t.Fatal(err)
-		}
+		packets = append(packets, wireshark.Packet{At: time.Unix(int64(i), 0), Bytes: p})
 	}
-	cmd := exec.Command(bin, "-n", "-r", name, "-o", "radius.shared_secret:"+testSecret, "-o", "radius.validate_authenticator:TRUE",
-		"-T", "fields", "-e", "radius.code", "-e", "eap.code", "-e", "radius.authenticator.valid", "-e", "radius.invalid_length",
-		"-e", "_ws.malformed", "-e", "_ws.expert.severity", "-e", "_ws.expert.message")
+	options := []string{"-n", "-o", "radius.shared_secret:" + testSecret, "-o", "radius.validate_authenticator:TRUE"}
 	for _, s := range servers {
-		cmd.Args = append(cmd.Args, "-d", fmt.Sprintf("udp.port==%d,radius", s.Port()))
+		options = append(options, "-d", fmt.Sprintf("udp.port==%d,radius", s.Port()))
 	}
-	var why bytes.Buffer
-	cmd.Stderr = &why
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("tshark: %v: %s", err, &why)
-	}
-	lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	lines := wireshark.Fields(t, packets, []string{"radius.code", "eap.code", "radius.authenticator.valid", "radius.invalid_length",
+		"_ws.malformed", "_ws.expert.severity", "_ws.expert.message"}, options...)
 	if len(lines) != len(w.packets) || len(lines) < 2 {
 		t.Fatalf("tshark shows %d of %d packets", len(lines), len(w.packets))
 	}
 	for i, line := range lines {
-		field := strings.Split(line, "\t")
+		field := strings.Split(line, "|")
 		code, _ := strconv.Atoi(field[0])
 		about, answer := false, true
 		switch radius.Code(code) {

@@ -1,43 +1,24 @@
 package rpl
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
+	"bytes"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
+	"gatewayd/internal/wireshark"
 )
 
 // Wireshark finds nothing malformed in what two meshes say, and finds in it
 // what ought to be there.
 func TestTshark(t *testing.T) {
-	tshark, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skip("tshark is not installed")
-	}
-	name := filepath.Join(t.TempDir(), "rpl.pcap")
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := pcapgo.NewWriter(f)
-	if err := out.WriteFileHeader(65536, layers.LinkTypeRaw); err != nil {
-		t.Fatal(err)
-	}
-	frames := 0
+	wireshark.Program(t)
+	var packets []wireshark.Packet
 	for _, mop := range []MOP{NonStoring, Storing} {
 		w := newWorld(t, 7)
 		w.capture = func(p []byte) {
-			frames++
-			info := gopacket.CaptureInfo{Timestamp: w.now, CaptureLength: len(p), Length: len(p)}
-			if err := out.WritePacket(info, p); err != nil {
-				t.Fatal(err)
-			}
+			packets = append(packets, wireshark.Packet{At: w.now, Bytes: bytes.Clone(p)})
 		}
 		random(w, RootConfig{MOP: mop, Config: DODAGConfig{RPI23: mop == Storing},
 			Routes: []RouteInformation{{Prefix: prefix("2001:db8:5::/60"), Lifetime: time.Hour}}}, 20, 3)
@@ -45,31 +26,42 @@ func TestTshark(t *testing.T) {
 		w.until("pings", 2*time.Minute, w.allPing)
 		w.stations[4].node.Stop()
 	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
+	const (
+		checksumBad   = "0"
+		severityError = 0x800000
+	)
+	fields := []string{"_ws.malformed", "icmpv6.checksum.status", "_ws.expert.severity",
+		"icmpv6.code", "ipv6.routing.type", "ipv6.opt.type", "icmpv6.rpl.opt.type", "icmpv6.rpl.opt.route.prefix"}
+	seen := map[string]bool{}
+	lines := wireshark.Fields(t, packets, fields)
+	if len(lines) != len(packets) {
+		t.Fatalf("%d lines for %d packets", len(lines), len(packets))
 	}
-	count := func(filter string) int {
-		t.Helper()
-		b, err := exec.Command(tshark, "-r", name, "-Y", filter, "-T", "fields", "-e", "frame.number").Output()
-		if err != nil {
-			t.Fatalf("tshark %s: %v", filter, err)
+	for i, line := range lines {
+		f := strings.Split(line, "|")
+		wrong := f[0] != "" || f[1] == checksumBad
+		for v := range strings.SplitSeq(f[2], ",") {
+			n, _ := strconv.Atoi(v)
+			wrong = wrong || n >= severityError
 		}
-		return strings.Count(string(b), "\n")
+		if wrong {
+			t.Errorf("packet %d is wrong for Wireshark: %s\n%x", i, line, packets[i].Bytes)
+		}
+		for k := 3; k < len(f); k++ {
+			for v := range strings.SplitSeq(f[k], ",") {
+				seen[fields[k]+" "+v] = true
+			}
+		}
 	}
-	if n := count("_ws.malformed || _ws.expert.severity == error || icmpv6.checksum.status == Bad"); n != 0 {
-		b, _ := exec.Command(tshark, "-r", name, "-Y", "_ws.malformed || _ws.expert.severity == error || icmpv6.checksum.status == Bad", "-V", "-c", "2000").Output()
-		t.Errorf("%d of %d frames are malformed:\n%.3000s", n, frames, b)
-	}
-	for _, filter := range []string{
-		"icmpv6.code == 0 && icmpv6.type == 155", "icmpv6.code == 1 && icmpv6.type == 155",
-		"icmpv6.code == 2 && icmpv6.type == 155", "icmpv6.code == 3 && icmpv6.type == 155",
-		"ipv6.routing.type == 3", "ipv6.opt.type == 0x63", "ipv6.opt.type == 0x23",
-		"icmpv6.rpl.opt.type == 4", "icmpv6.rpl.opt.type == 5", "icmpv6.rpl.opt.type == 6", "icmpv6.rpl.opt.type == 8",
-		"icmpv6.rpl.opt.route.prefix == 2001:db8:5::",
+	for _, want := range []string{
+		"icmpv6.code 0", "icmpv6.code 1", "icmpv6.code 2", "icmpv6.code 3",
+		"ipv6.routing.type 3", "ipv6.opt.type 0x63", "ipv6.opt.type 0x23",
+		"icmpv6.rpl.opt.type 4", "icmpv6.rpl.opt.type 5", "icmpv6.rpl.opt.type 6", "icmpv6.rpl.opt.type 8",
+		"icmpv6.rpl.opt.route.prefix 2001:db8:5::",
 	} {
-		if count(filter) == 0 {
-			t.Errorf("no frame matches %s", filter)
+		if !seen[want] {
+			t.Errorf("no packet with %s", want)
 		}
 	}
-	t.Logf("%d frames", frames)
+	t.Logf("%d packets", len(packets))
 }

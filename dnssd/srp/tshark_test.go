@@ -2,25 +2,15 @@ package srp
 
 import (
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
+	"slices"
 	"testing"
 
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
-
+	"gatewayd/internal/wireshark"
 	"gatewayd/ipv6"
 )
 
 // Wireshark finds nothing malformed in the server's answers.
 func TestTshark(t *testing.T) {
-	tshark, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skip("tshark is not installed")
-	}
 	w := newWorld(t)
 	c, other := w.client(), w.client()
 	messages := [][]byte{
@@ -30,31 +20,16 @@ func TestTshark(t *testing.T) {
 		other.message(with(plain("b"), func(a *ask) { a.zone = "example.com." })),
 		c.message(plain("a"))[:100],
 	}
-	name := filepath.Join(t.TempDir(), "srp.pcap")
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	p := pcapgo.NewWriter(f)
-	if err := p.WriteFileHeader(65535, layers.LinkTypeRaw); err != nil {
-		t.Fatal(err)
-	}
+	var packets []wireshark.Packet
 	server := netip.MustParseAddrPort("[fd00::1]:53535")
 	for _, m := range messages {
 		reply := w.server.Receive(peer, m)
 		b := ipv6.AppendUDPPacket(nil, ipv6.Header{Src: server.Addr(), Dst: peer.Addr(), HopLimit: 64}, server.Port(), peer.Port(), reply)
-		if err := p.WritePacket(gopacket.CaptureInfo{Timestamp: began, CaptureLength: len(b), Length: len(b)}, b); err != nil {
-			t.Fatal(err)
-		}
+		packets = append(packets, wireshark.Packet{At: began, Bytes: b})
 	}
-	out, err := exec.Command(tshark, "-r", name, "-d", "udp.port==53535,dns", "-T", "fields", "-E", "separator=|",
-		"-e", "dns.flags.opcode", "-e", "dns.flags.rcode", "-e", "dns.opt.code", "-e", "_ws.malformed", "-e", "_ws.expert.message").Output()
-	if err != nil {
-		t.Fatalf("tshark: %v: %s", err, out)
-	}
-	const want = "5|0|2||\n5|0|2||\n5|6|||\n5|9|||\n5|1|||"
-	if got := strings.TrimSpace(string(out)); got != want {
-		t.Errorf("tshark says\n%s\nwant\n%s", got, want)
+	got := wireshark.Fields(t, packets, []string{"dns.flags.opcode", "dns.flags.rcode", "dns.opt.code", "_ws.malformed", "_ws.expert.message"},
+		"-d", "udp.port==53535,dns")
+	if want := []string{"5|0|2||", "5|0|2||", "5|6|||", "5|9|||", "5|1|||"}; !slices.Equal(got, want) {
+		t.Errorf("tshark says %q, want %q", got, want)
 	}
 }

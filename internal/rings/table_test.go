@@ -105,13 +105,14 @@ var table = map[string]ring{
 
 	"internal/appliance/zonegen": daemon,
 
-	"internal/netns":    support,
-	"internal/rings":    support,
-	"internal/simair":   support,
-	"interop":           support,
-	"internal/capture":  support,
-	"internal/clishape": support,
-	"bench":             support,
+	"internal/netns":     support,
+	"internal/rings":     support,
+	"internal/wireshark": support,
+	"internal/simair":    support,
+	"interop":            support,
+	"internal/capture":   support,
+	"internal/clishape":  support,
+	"bench":              support,
 }
 
 // thirdParty lists what a machine may use besides the standard library and

@@ -4,13 +4,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"gatewayd/ieee802154"
+	"gatewayd/internal/wireshark"
 	"gatewayd/pana"
 	"gatewayd/pcap"
 	"gatewayd/radio/medium"
@@ -20,10 +20,7 @@ import (
 // Wireshark, which has the keys, finds nothing malformed in what a network
 // says, and finds in it what ought to be there.
 func TestCapture(t *testing.T) {
-	tshark, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skip("tshark is not installed")
-	}
+	wireshark.Program(t)
 	name := filepath.Join(t.TempDir(), "lowpan.pcapng")
 	f, err := os.Create(name)
 	if err != nil {
@@ -69,27 +66,16 @@ func TestCapture(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	args := []string{"-r", name, "-o", "6lowpan.context0:fd00:1::/64"}
+	options := []string{"-o", "6lowpan.context0:fd00:1::/64"}
 	for i, k := range keys {
-		args = append(args, "-o", fmt.Sprintf(`uat:ieee802154_keys:"%s","%d","No hash"`, k, i+1))
+		options = append(options, "-o", fmt.Sprintf(`uat:ieee802154_keys:"%s","%d","No hash"`, k, i+1))
 	}
 	// One pass, all frames with their protocols and what is asked below.
 	fields := []string{"frame.number", "frame.protocols", "_ws.malformed", "_ws.expert.severity", "wpan.security", "icmpv6.type",
 		"icmpv6.code", "pana.type", "eap.type", "dhcpv6.msgtype", "ipv6.routing.type", "6lowpan.frag.offset", "wpan.aux_sec.key_index", "_ws.expert.message"}
-	args = append(args, "-T", "fields", "-E", "separator=|")
-	for _, x := range fields {
-		args = append(args, "-e", x)
-	}
-	cmd := exec.Command(tshark, args...)
-	var complaint strings.Builder
-	cmd.Stderr = &complaint
-	b, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("tshark: %v: %s", err, complaint.String())
-	}
 	seen := map[string]int{}
-	for line := range strings.Lines(string(b)) {
-		v := strings.Split(strings.TrimSuffix(line, "\n"), "|")
+	for _, line := range wireshark.Read(t, name, fields, options...) {
+		v := strings.Split(line, "|")
 		for i, x := range v {
 			for y := range strings.SplitSeq(x, ",") {
 				seen[fields[i]+"="+y]++
