@@ -22,6 +22,7 @@ import (
 	"gatewayd/radio/spinel"
 	"gatewayd/thread"
 	"gatewayd/thread/mle"
+	"gatewayd/thread/trel"
 )
 
 // maxMetrics bounds the text of a gateway with all the neighbours there can be.
@@ -57,6 +58,9 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) (any, error) {
 		}
 		if t := s.gw.NAT64(); t != nil {
 			x.translator(t)
+		}
+		if l := s.gw.TREL(); l != nil {
+			x.trel(l)
 		}
 	})
 	if errors.Is(err, gateway.ErrMode) {
@@ -225,6 +229,12 @@ func (x *exposition) filter(f *gateway.Filter) {
 	for _, reason := range slices.Sorted(maps.Keys(dropped)) {
 		x.counter("gatewayd_firewall_dropped_packets_total", "Packets that the packet filter dropped.", float64(dropped[reason]), label{"reason", reason})
 	}
+}
+
+func (x *exposition) trel(l *trel.Link) {
+	x.gauge("gatewayd_trel_up", "1 while TREL is on and has an interface.", boolean(l.Up()))
+	x.gauge("gatewayd_trel_peers", "Nodes that TREL reaches.", float64(len(l.Peers())))
+	x.counters("gatewayd_trel_", "TREL", counts(l.Counters))
 }
 
 func (x *exposition) services(c *gateway.ServiceCounters) {

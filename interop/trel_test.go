@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -176,4 +177,82 @@ func TestTREL(t *testing.T) {
 	time.Sleep(30 * time.Second)
 	all("again")
 	t.Logf("ours: %q; theirs: %q", ours("trel counters"), theirs("trel counters"))
+}
+
+// Two gateways of ours in two places: they find each other by mDNS within a
+// second of having a network, and again within a second when one has another
+// address; a LAN that blinks is not noticed.
+func TestTRELTwoGateways(t *testing.T) {
+	rcp := otProgram(t, "ot-rcp")
+	ns := newRCPNetns(t)
+	ns.env = []string{nextOffset()}
+	l := newLAN(t, ns)
+	ns2 := l.second(ns)
+	radio := "spinel+hdlc+forkpty://" + rcp + "?forkpty-arg=1"
+	first := startGateway(t, ns, radio, "--infra", l.gate)
+	first.form()
+	second := startGateway(t, ns2, radio, "--infra", l.gate, "--trel", l.gate)
+	second.ctl("dataset", "import", strings.TrimSpace(first.ctl("dataset", "export")))
+	second.waitRole(60*time.Second, "child", "router")
+	a, b := asker(first.ask), asker(second.ask)
+	partition := a.one("partitionid")
+	if got := b.one("partitionid"); got != partition {
+		t.Fatalf("the second gateway is in partition %s, not %s", got, partition)
+	}
+
+	found := func(ext string) time.Duration {
+		t.Helper()
+		began := time.Now()
+		for !strings.Contains(a.one("trel peers list"), "ExtAddr:"+ext+" ExtPanId:"+a.one("extpanid")) {
+			if time.Since(began) > 20*time.Second {
+				t.Fatalf("%s is not found: %q", ext, a("trel peers list"))
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		return time.Since(began)
+	}
+	found(b.one("extaddr"))
+	for _, s := range []string{"thread stop", "ifconfig down", "extaddr 0a0b0c0d0e0f0a0b"} {
+		b(s)
+	}
+	took := found("0a0b0c0d0e0f0a0b")
+	t.Logf("a new address is known after %v", took.Round(time.Millisecond))
+	if took > 2*time.Second { // a second, and what a busy machine adds
+		t.Errorf("a new address is known after %v", took)
+	}
+	for _, s := range []string{"ifconfig up", "thread start"} {
+		b(s)
+	}
+	second.waitRole(150*time.Second, "router")
+	for end := time.Now().Add(60 * time.Second); b.one("partitionid") != partition; time.Sleep(300 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the second gateway is in partition %s, not %s", b.one("partitionid"), partition)
+		}
+	}
+
+	to := a.one("ipaddr mleid")
+	for range 5 { // the LAN blinks
+		l.cut("lan1", true)
+		time.Sleep(300 * time.Millisecond)
+		l.cut("lan1", false)
+		time.Sleep(2 * time.Second)
+	}
+	answered := strings.Count(strings.Join(b(fmt.Sprintf("ping %s 1000 10 0.3 64 3", to)), "\n"), "bytes from")
+	if answered < 9 || b.one("partitionid") != partition {
+		t.Errorf("after the LAN blinked %d of 10 echo requests were answered, in partition %s, which was %s", answered, b.one("partitionid"), partition)
+	}
+	if s := second.ctl("trel"); !strings.Contains(s, "up, UDP port") || !strings.Contains(s, a.one("extaddr")) {
+		t.Errorf("status:\n%s", s)
+	} else {
+		t.Logf("status:\n%s", s)
+	}
+	second.end(syscall.SIGTERM)()
+	began := time.Now()
+	for strings.Contains(first.ctl("trel"), "0a0b0c0d0e0f0a0b") && strings.Contains(first.ctl("trel"), "yes") {
+		if time.Since(began) > 5*time.Second {
+			t.Errorf("a gateway that has stopped is still announced:\n%s", first.ctl("trel"))
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"gatewayd/ieee802154"
 	"gatewayd/radio"
 	"gatewayd/thread/keys"
+	"gatewayd/thread/link"
 	"gatewayd/thread/neighbor"
 )
 
@@ -20,6 +21,7 @@ const (
 	ackPending  = 1 << 3
 	answerRadio = 1 << 4 // what the MAC transmits gets through
 	timePasses  = 1 << 5
+	byTREL      = 1 << 6
 )
 
 var joinerKEK = [16]byte{1, 2, 3}
@@ -42,6 +44,9 @@ func sealAs(r *rig, how byte, psdu []byte) []byte {
 		return f.Seal(ieee802154.NewCCM(joinerKEK), ext, nil)
 	case sealNetwork:
 		f.Security.KeyIDMode, f.Security.KeyIndex = ieee802154.KeyIDIndex, 1
+		if how&byTREL != 0 {
+			return f.Seal(r.keys.TREL(0), ext, nil)
+		}
 		return f.Seal(r.keys.MAC(0), ext, nil)
 	default:
 		f.Security.KeyIDMode, f.Security.KeyIndex = ieee802154.KeyIDSource4, keys.WellKnownIndex
@@ -64,15 +69,18 @@ func FuzzReceived(f *testing.F) {
 		f.Add(byte(neighbor.Restored), chunk(chunk(nil, how, poll.Append(nil)), how|ackPending, poll.Append(nil)))
 	}
 	f.Add(byte(neighbor.Valid), chunk(chunk(nil, sealNetwork, plain), sealNetwork, plain))
+	f.Add(byte(neighbor.Valid), chunk(chunk(chunk(nil, sealNetwork|byTREL, plain), sealNetwork, plain), sealNetwork|byTREL, plain))
 	f.Add(byte(neighbor.Invalid), chunk(nil, answerRadio, beacon))
 
 	f.Fuzz(func(t *testing.T, state byte, in []byte) {
 		r := newRig(allCaps)
 		r.Beacons = true
+		o := &overlay{up: true}
+		r.Overlay = o
 		r.keys.SetKEK(joinerKEK)
 		r.peer.State = neighbor.State(state % byte(neighbor.ParentResponded+1))
 		r.peer.Mode = neighbor.Mode(state & 0x0f)
-		var counters []uint32
+		var counters [link.NumRadios][]uint32
 		for len(in) > 1 {
 			how, n := in[0], min(int(in[1]), len(in)-2)
 			psdu := sealAs(r, how, in[2:2+n])
@@ -81,10 +89,19 @@ func FuzzReceived(f *testing.F) {
 				r.clock.Advance(r.clock.Now().Add(100 * time.Millisecond))
 			}
 			before := len(r.got)
-			r.MAC.Received(r.clock.Now(), radio.RxFrame{PSDU: slices.Clone(psdu), Channel: 15, RSSI: -50, AckedPending: how&ackPending != 0})
+			by := link.Air
+			if how&byTREL != 0 {
+				by = link.TREL
+				r.MAC.TRELReceived(slices.Clone(psdu), 15)
+			} else {
+				r.MAC.Received(r.clock.Now(), radio.RxFrame{PSDU: slices.Clone(psdu), Channel: 15, RSSI: -50, AckedPending: how&ackPending != 0})
+			}
 			for _, g := range r.got[before:] {
+				if g.Info.Radio != by {
+					t.Fatalf("a frame over %v counts as one over %v", by, g.Info.Radio)
+				}
 				if c, ok := mayPass(t, r, psdu, g); ok {
-					counters = append(counters, c)
+					counters[by] = append(counters[by], c)
 				}
 			}
 			if how&answerRadio != 0 && len(r.tx) > 0 {
@@ -92,8 +109,10 @@ func FuzzReceived(f *testing.F) {
 				r.MAC.Transmitted(r.clock.Now(), radio.TxResult{Status: radio.TxOK})
 			}
 		}
-		if !slices.IsSorted(counters) || len(slices.Compact(slices.Clone(counters))) != len(counters) {
-			t.Fatalf("replay: frames with the counters %d were handed up", counters)
+		for by, counters := range counters {
+			if !slices.IsSorted(counters) || len(slices.Compact(slices.Clone(counters))) != len(counters) {
+				t.Fatalf("replay: frames over %v with the counters %d were handed up", link.Radio(by), counters)
+			}
 		}
 		if len(r.MAC.polled) > 1 || r.beacons > maxBeacons {
 			t.Fatalf("%d children and %d beacons wait", len(r.MAC.polled), r.beacons)
@@ -138,6 +157,9 @@ func mayPass(t *testing.T, r *rig, psdu []byte, g *Received) (counter uint32, ok
 		}
 		seq, _ := r.keys.SequenceOf(f.Security.KeyIndex)
 		key, ext = r.keys.MAC(seq), theirs
+		if g.Info.Radio == link.TREL {
+			key = r.keys.TREL(seq)
+		}
 	}
 	if err := f.Open(air, key, ext); err != nil {
 		t.Fatalf("%x: %v", psdu, err)

@@ -258,6 +258,9 @@ func (m *MAC) heard(r *Received) verdict {
 	if n == nil {
 		return accept
 	}
+	if r.Info.Radio == link.TREL && (!r.Frame.Secured || r.Info.KeyIDMode != 1) {
+		return accept // from anywhere on the infrastructure
+	}
 	n.Quality.Heard(r.Info.RSSI, m.info.RxSensitivity)
 	switch r.Frame.Type {
 	case ieee802154.FrameData:

@@ -373,6 +373,7 @@ func (m *MLE) parentAsked(x *rx) {
 	b.source()
 	b.leaderData()
 	if hasChallenge {
+		m.cfg.Table.Parent.Links.ForgetTags()
 		b.response(challenge)
 		b.mleCounter()
 		b.linkCounter()

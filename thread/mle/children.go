@@ -243,6 +243,9 @@ func (m *MLE) childAsked(x *rx) {
 		}
 	}
 	c.Mode = mode
+	if hasChallenge {
+		c.Links.ForgetTags()
+	}
 	c.Supervision = supervisionOf(supervision, hasSupervision, c.Version)
 	if hasAddresses {
 		m.register(c, addresses)

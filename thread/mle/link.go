@@ -71,6 +71,9 @@ func (m *MLE) linkRequestReceived(x *rx) {
 			return
 		}
 	}
+	if x.n != nil {
+		x.n.Links.ForgetTags()
+	}
 	x.class = peer
 	m.adoptSequence(x)
 	a := accepting{to: x.ext, challenge: challenge, requested: requested, margin: x.margin}

@@ -243,6 +243,7 @@ func (m *MLE) childIDRequestReceived(x *rx) {
 		c = n
 	}
 	c.State, c.Mode, c.Version = neighbor.ChildIDRequested, mode, version
+	c.Links.ForgetTags()
 	c.LastHeard = m.cfg.Clock.Now()
 	c.StartCounters(linkCounter)
 	c.MLECounter, c.KeySequence = mleCounter, x.sequence

@@ -101,6 +101,10 @@ type tags struct {
 	until time.Time
 }
 
+// ForgetTags forgets them, of a neighbour that may have been restarted and count
+// from anywhere.
+func (l *Links) ForgetTags() { l.tags = tags{} }
+
 // Repeated takes the tag of a datagram's first fragment, and reports whether it
 // was seen before.
 func (l *Links) Repeated(tag uint16, now time.Time) bool {
