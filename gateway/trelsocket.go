@@ -20,6 +20,7 @@ import (
 // number of the link as their zone, whatever their scope.
 type trelSocket struct {
 	conn  *net.UDPConn
+	raw   syscall.RawConn
 	port  uint16
 	links atomic.Pointer[map[int]bool]
 }
@@ -47,6 +48,10 @@ func openTREL() (*trelSocket, error) {
 		return nil, fmt.Errorf("gateway: trel: %w", err)
 	}
 	s := &trelSocket{conn: conn.(*net.UDPConn), port: uint16(conn.LocalAddr().(*net.UDPAddr).Port)}
+	if s.raw, err = s.conn.SyscallConn(); err != nil {
+		s.close()
+		return nil, fmt.Errorf("gateway: trel: %w", err)
+	}
 	s.links.Store(&map[int]bool{})
 	return s, nil
 }
@@ -56,15 +61,17 @@ func onLink(a netip.AddrPort, link int) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().WithZone(strconv.Itoa(link)), a.Port())
 }
 
-// send sends a datagram by the link that the address names.
+// send sends a datagram by the link that the address names. It never waits: what
+// the link has no room for is lost.
 func (s *trelSocket) send(to netip.AddrPort, b []byte) bool {
 	link, err := strconv.Atoi(to.Addr().Zone())
 	if err != nil || !(*s.links.Load())[link] {
 		return false
 	}
+	at := &unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16(), ZoneId: uint32(link)}
 	oob := unix.PktInfo6(&unix.Inet6Pktinfo{Ifindex: uint32(link)})
-	_, _, err = s.conn.WriteMsgUDPAddrPort(b, oob, netip.AddrPortFrom(to.Addr().WithZone(""), to.Port()))
-	return err == nil
+	cerr := s.raw.Control(func(fd uintptr) { err = unix.Sendmsg(int(fd), b, oob, at, unix.MSG_DONTWAIT) })
+	return cerr == nil && err == nil
 }
 
 // run gives each datagram that came by one of the links to receive, which keeps

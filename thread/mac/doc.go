@@ -8,7 +8,7 @@
 //   - frame security, outgoing and incoming, with the replay rules of Thread
 //     (Thread 1.4 Section 3 and 7)
 //   - a second link beside the radio, and by which of them a neighbour is
-//     reached: TREL (Thread 1.4 Section 15.3)
+//     reached: TREL, Thread over infrastructure
 //   - scanning, and waiting on another channel for MLE discovery
 //
 // It asks the layer above for the next frame when it is free to send one

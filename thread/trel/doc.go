@@ -1,6 +1,7 @@
 // Package trel is the Thread Radio Encapsulation Link: the frames of the
 // Thread MAC, carried over UDP between border routers that share an
-// infrastructure link (Thread 1.4 Section 15.3, "Thread over Infrastructure").
+// infrastructure link. Thread calls it Thread over Infrastructure; the format is
+// the one that OpenThread's nodes understand.
 //
 //   - wire: Packet, the header that stands before a MAC frame
 //   - wire: TXT, what the service _trel._udp says of a node
