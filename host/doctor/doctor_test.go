@@ -136,7 +136,7 @@ func TestHealthy(t *testing.T) {
 		t.Fatal(err)
 	}
 	advertise(p, "rtr0")
-	p.Firewall, p.Probe, p.Wait, p.PD = true, true, time.Second, true
+	p.Firewall, p.Probe, p.Wait, p.PD = true, true, 10*time.Second, true
 	p.Advertised = map[string]time.Time{"lan0": p.now.Add(-time.Minute)}
 	for _, f := range p.examine() {
 		t.Errorf("healthy, and found %+v", f)

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 // peerOf names, to the process that Between made, the namespace at the other
@@ -45,9 +46,13 @@ func Between(t *testing.T, here, there string, prepare func(*Wire), programs ...
 	if prepare != nil {
 		prepare(w)
 	}
-	for _, ns := range []string{w.Ours, w.Peer} {
-		w.IP(ns, "link", "set", "lo", "up")
-		w.IP(ns, "link", "set", map[string]string{w.Ours: here, w.Peer: there}[ns], "up")
+	ends := [][2]string{{w.Peer, there}, {w.Ours, here}}
+	for _, end := range ends {
+		w.IP(end[0], "link", "set", "lo", "up")
+		w.IP(end[0], "link", "set", end[1], "up")
+	}
+	for _, end := range ends {
+		w.awaitUp(end[0], end[1])
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -64,6 +69,19 @@ func Between(t *testing.T, here, there string, prepare func(*Wire), programs ...
 		t.Skip("SKIPPED inside of the namespace")
 	}
 	return w.Peer, false
+}
+
+// awaitUp waits for the kernel to have noticed that the wire has two ends: until
+// then there are no routes.
+func (w *Wire) awaitUp(ns, name string) {
+	w.t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if strings.Contains(IP(w.t, "-n", ns, "link", "show", "dev", name), " state UP ") {
+			return
+		} else if time.Now().After(end) {
+			w.t.Fatalf("%s does not come up", name)
+		}
+	}
 }
 
 // IP runs iproute2 in a namespace.
