@@ -116,7 +116,8 @@ type Manager struct {
 	rioPreference
 	extra []ndp.Option
 
-	published Publication // as last told
+	left      []OnMeshPrefix // by Retire
+	published Publication    // as last told
 	changed   bool
 	flushing  bool
 }
@@ -156,6 +157,23 @@ func (m *Manager) SetEnabled(on bool) {
 	m.enabled = on
 	m.update()
 	m.flush()
+}
+
+// Retire is Stop for a border router that may come back soon, or leave devices to
+// another: the prefixes that they have addresses of stay in the network data, so
+// that connections go on. New addresses are those of the others, if there are
+// any, and nothing is to go out by this border router any more.
+func (m *Manager) Retire() {
+	var left []OnMeshPrefix
+	for _, p := range m.publication().OnMesh {
+		p.Flags &^= netdata.FlagDefault
+		if len(m.peers) > 0 {
+			p.Flags &^= netdata.FlagPreferred
+		}
+		left = append(left, p)
+	}
+	m.left = left
+	m.Stop()
 }
 
 // Stop ends the work in order, and all timers. Repeat the last advertisement
@@ -311,7 +329,7 @@ func (m *Manager) update() {
 	running := slices.ContainsFunc(m.links, func(l *link) bool { return l.running })
 	switch {
 	case running && !m.running:
-		m.running = true
+		m.running, m.left = true, nil
 		m.omr.start()
 	case !running && m.running:
 		m.running = false

@@ -92,6 +92,52 @@ func TestOMRAgreed(t *testing.T) {
 	}
 }
 
+// One that retires leaves devices their addresses: for old connections only, if
+// there is another to take over, and in either case nothing goes out by it.
+func TestOMRRetire(t *testing.T) {
+	l := newLab(t, 1)
+	a, b := l.router("a", "lan", 1), l.router("b", "lan", 2)
+	l.run(time.Minute)
+	first, second := a, b
+	if len(a.pub.OnMesh) == 0 {
+		first, second = b, a
+	}
+	l.sent()
+	first.m.Retire()
+	if got := l.sent(first.name + " RA"); len(got) != 1 || !strings.Contains(got[0], "R "+first.omr()+" medium 0") {
+		t.Errorf("last word %v", got)
+	}
+	first.expectOnMesh(first.omr() + " ao low")
+	if len(first.pub.routes()) != 0 || first.pub.Translate.IsValid() {
+		t.Errorf("still published: %+v", first.pub)
+	}
+	l.run(15 * time.Second)
+	second.expectOnMesh(second.omr() + " pao low")
+	got := l.sent(" RA")
+	if slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, first.name+" RA") }) {
+		t.Errorf("it speaks on: %v", got)
+	}
+	if len(got) == 0 || !strings.Contains(got[len(got)-1], "R "+first.omr()+" medium 1800") || !strings.Contains(got[len(got)-1], "R "+second.omr()+" medium 1800") {
+		t.Errorf("the other said %v", got)
+	}
+
+	// With nobody to take over, the addresses are as good as before.
+	l = newLab(t, 2)
+	a = l.router("a", "lan", 1)
+	l.run(time.Minute)
+	a.m.Retire()
+	a.expectOnMesh(a.omr() + " pao low")
+	if len(a.pub.routes()) != 0 {
+		t.Errorf("still published: %+v", a.pub)
+	}
+	a.m.SetEnabled(true)
+	l.run(time.Minute)
+	a.expectOnMesh(a.omr() + " pao low")
+	if len(a.pub.routes()) == 0 {
+		t.Error("nothing is routed when it works again")
+	}
+}
+
 // A router that comes back finds what it served still in the network data, and
 // devices keep their addresses.
 func TestOMRRestart(t *testing.T) {

@@ -74,6 +74,7 @@ func (p Publication) routes() (all []Route) {
 // publication returns what belongs into the network data now.
 func (m *Manager) publication() (p Publication) {
 	if !m.running {
+		p.OnMesh = m.left
 		return p
 	}
 	p.OnMesh = m.omr.publish(m.route.kind == toDefault)

@@ -14,9 +14,10 @@ import (
 // returns.
 func (g *Gateway) CLI() *otcli.CLI { return g.cli }
 
-func newCLI(n *thread.Node, version string) *otcli.CLI {
+func newCLI(g *Gateway, n *thread.Node, version string) *otcli.CLI {
 	return otcli.New(n, otcli.Config{
-		Rand: rand.Reader, Version: version, Platform: "POSIX",
+		Border: borderCommands{g},
+		Rand:   rand.Reader, Version: version, Platform: "POSIX",
 		Instead: map[string]string{
 			"reset":        "the gateway is not restarted from here: restart its service",
 			"factoryreset": "the gateway keeps what it has: `gatewayd dataset new --force` makes another network of its own",

@@ -19,9 +19,10 @@ import (
 // mesh's own (RFC 8415 Section 6.3). Only the goroutine that owns the node uses
 // it, but for the socket.
 type delegation struct {
+	off    bool // as the command line has it
 	g      *Gateway
 	client *dhcp6.Client
-	last   dhcp6.Delegation // of before a restart
+	last   dhcp6.Delegation // of before a restart, or before it was off
 	link   infra.Link       // the one it is asked for on
 	conn   *net.UDPConn
 }
@@ -91,6 +92,9 @@ func (d *delegation) use(links []infra.Link) {
 		d.close()
 		if err := d.open(l); err != nil {
 			d.g.log.Warn("no prefix can be asked for", "id", "PD-SOCKET", "link", l.ID, "err", err)
+			return
+		}
+		if d.off {
 			return
 		}
 		if was {
@@ -177,6 +181,23 @@ func (d *delegation) apply(now dhcp6.Delegation) {
 		d.g.log.Warn("unused parts of the delegated prefix may go round and round", "id", "PD-ROUTE", "err", err)
 	}
 	d.g.infra.mesh.delegated(list)
+}
+
+// setEnabled has prefixes asked for, or what is delegated left alone.
+func (d *delegation) setEnabled(on bool) {
+	if on == !d.off {
+		return
+	}
+	d.off = !on
+	switch {
+	case !on:
+		d.last = d.client.Delegation()
+		d.client.Stop()
+		d.apply(dhcp6.Delegation{})
+	case d.link.Index != 0:
+		d.resume()
+		d.client.Start()
+	}
 }
 
 // stop ends it; the prefix stays ours for the next start.

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"time"
 
-	"gatewayd/border"
 	"gatewayd/dnssd"
 	"gatewayd/host/infra"
 )
@@ -26,7 +25,10 @@ type discovery struct {
 func (g *Gateway) buildDiscovery() {
 	d := &discovery{g: g, ask: newUpstream(g).ask, moved: make(chan struct{}, 1)}
 	d.tell = func(p netip.Prefix) {
-		g.deliver(func() { g.infra.manager.SetNAT64(border.NAT64{Enabled: true, Outside: p}) })
+		g.deliver(func() {
+			g.nat64.outside = p
+			g.infra.tellNAT64()
+		})
 	}
 	g.discovery = d
 	g.drivers = append(g.drivers, d.run)

@@ -16,6 +16,7 @@ import (
 	"gatewayd/border"
 	"gatewayd/host/doctor"
 	"gatewayd/host/firewall"
+	"gatewayd/otcli"
 	"gatewayd/thread"
 	"gatewayd/thread/ip"
 	"gatewayd/thread/meshcop"
@@ -324,4 +325,72 @@ func TestFilterLater(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// command executes a command of OpenThread's command line that ends at once.
+func (g *Gateway) command(t *testing.T, line string) string {
+	t.Helper()
+	var out strings.Builder
+	if err := g.Do(t.Context(), func(*thread.Node) {
+		s := g.CLI().Session(otcli.SessionConfig{Out: func(s string) { out.WriteString(s) },
+			Ended: func(e otcli.Error) {
+				if e != 0 {
+					out.WriteString(e.Word())
+				}
+			}})
+		s.Input(line)
+		s.Close()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(strings.ReplaceAll(out.String(), "\r", ""))
+}
+
+// OpenThread's command line shows and switches what the gateway really does.
+func TestBorderCommandLine(t *testing.T) {
+	lan, inside := namespaces(t)
+	if !inside {
+		return
+	}
+	g, dataset := startBorder(t, Defaults())
+	if got := g.command(t, "br pd state"); got != "disabled" {
+		t.Errorf("br pd state: %q", got)
+	}
+	two := startThread(t, "sim:2", dataset)
+	a := two.address(omr(t, g, netip.Prefix{}))
+	hostAddress(t, lan)
+	until(t, "answer to the host", 20*time.Second, func() bool { return pings(lan, a) })
+	until(t, "NAT64", 30*time.Second, func() bool { return g.command(t, "nat64 state") == "PrefixManager: Active\nTranslator: Active" })
+	for line, want := range map[string]string{
+		"br state": "running", "br init 1 1": "InvalidState", "br pd enable": "NotCapable", "nat64 cidr": "192.168.255.0/24", "srp server state": "running",
+		"srp server auto": "Disabled", "srp server addrmode anycast": "InvalidState", "br routeprf": "med",
+	} {
+		if got := g.command(t, line); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+	for line, want := range map[string]string{
+		"br omrprefix": "prf:low", "br onlinkprefix local": "fd", "nat64 mappings": "Address", "nat64 counters": "No Mapping", "srp server lease": "min lease: 30",
+	} {
+		if got := g.command(t, line); !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+	for _, line := range []string{"nat64 disable", "srp server disable", "br disable"} {
+		if got := g.command(t, line); got != "" {
+			t.Errorf("%s: %q", line, got)
+		}
+	}
+	if got := g.command(t, "br state") + " " + g.command(t, "nat64 state") + " " + g.command(t, "srp server state"); got != "disabled PrefixManager: Disabled\nTranslator: Disabled disabled" {
+		t.Errorf("%q", got)
+	}
+	until(t, "end of the route to the device", 20*time.Second, func() bool { return !pings(lan, a) })
+	for _, line := range []string{"srp server auto enable", "br enable", "nat64 enable"} {
+		if got := g.command(t, line); got != "" {
+			t.Errorf("%s: %q", line, got)
+		}
+	}
+	until(t, "SRP server", 40*time.Second, func() bool { return g.command(t, "srp server state") == "running" })
+	a = two.address(omr(t, g, netip.Prefix{}))
+	until(t, "answer to the host", 20*time.Second, func() bool { return pings(lan, a) })
 }

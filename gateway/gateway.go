@@ -81,6 +81,7 @@ type Gateway struct {
 	packets  chan []byte
 	ipv4     chan []byte // from the NAT64's interface; nil without
 	dirty    bool        // the host's interface may have to change
+	leaving  bool        // it ends, and only says so
 	sync     chan host.Config
 	hostHas  host.Config // what was last asked of the interface
 	repeats  repeats
@@ -93,9 +94,6 @@ type Gateway struct {
 // fromHost bounds the datagrams that wait for the owner: a burst of a TCP
 // window at the mesh's MTU. The kernel drops what is beyond.
 const fromHost = 64
-
-// farewell is how long the end of a plain network may take to be on the air.
-const farewell = 300 * time.Millisecond
 
 // ErrStopped is returned by Do when the gateway has ended.
 var ErrStopped = errors.New("gateway: has stopped")
@@ -178,8 +176,10 @@ func (g *Gateway) run(ctx context.Context) error {
 		wg.Go(func() { g.opt.Ready(g) })
 	}
 	g.loop(ctx)
+	g.leaving = true
 	if g.backbone != nil {
 		g.backbone.close()
+		g.node.Backbone().SetEnabled(false) // a secondary one takes over
 	}
 	if g.delegation != nil {
 		g.delegation.stop()
@@ -190,12 +190,7 @@ func (g *Gateway) run(ctx context.Context) error {
 	if g.infra != nil {
 		g.infra.stop()
 	}
-	if g.lowpan != nil {
-		g.lowpan.stop()
-		last, cancel := context.WithTimeout(radioCtx, farewell)
-		defer cancel()
-		g.loop(last)
-	}
+	g.depart(radioCtx)
 	g.stack.Stop()
 	return nil
 }
@@ -291,7 +286,7 @@ func (g *Gateway) buildThread(now time.Time) {
 		cfg.TREL = g.trel.socket.send
 	}
 	g.node = thread.New(cfg, now)
-	g.cli = newCLI(g.node, g.opt.Version)
+	g.cli = newCLI(g, g.node, g.opt.Version)
 	g.stack = g.node
 }
 
@@ -330,10 +325,10 @@ func (g *Gateway) loop(ctx context.Context) {
 			if g.infra != nil {
 				g.infra.update()
 			}
-			if g.services != nil {
-				g.services.serve()
+			if g.services != nil && !g.leaving {
+				g.services.registrar.Update() // the role may be another
 			}
-			if g.backbone != nil {
+			if g.backbone != nil && !g.leaving {
 				g.backbone.update()
 			}
 		}

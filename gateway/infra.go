@@ -32,6 +32,7 @@ type infrastructure struct {
 	links     []infra.Link
 	known     map[string]bool // links that the manager has
 	wanted    map[string][]border.HostPrefix
+	off       bool // as the command line has it
 }
 
 // chooseInfra, as the setting infra, is the interface of the default route.
@@ -118,6 +119,9 @@ func (i *infrastructure) update() {
 	i.filter()
 	if i.g.nat64 != nil {
 		i.g.nat64.update(i.manager.Status())
+	}
+	if s := i.g.services; s != nil && s.auto {
+		s.registrar.SetEnabled(i.manager.Status().Ready)
 	}
 }
 
@@ -254,7 +258,7 @@ func (i *infrastructure) prohibited(packet []byte) bool {
 
 // start begins the work.
 func (i *infrastructure) start() {
-	i.manager.SetNAT64(border.NAT64{Enabled: i.g.nat64 != nil})
+	i.tellNAT64()
 	i.enable()
 	if d := i.g.delegation; d != nil {
 		d.resume()
@@ -262,9 +266,18 @@ func (i *infrastructure) start() {
 	i.update()
 }
 
+// tellNAT64 tells the manager whether there is a NAT64.
+func (i *infrastructure) tellNAT64() {
+	var n border.NAT64
+	if x := i.g.nat64; x != nil {
+		n = border.NAT64{Enabled: !x.off, Outside: x.outside}
+	}
+	i.manager.SetNAT64(n)
+}
+
 // enable has the mesh and the links routed, unless nothing could pass.
 func (i *infrastructure) enable() {
-	i.manager.SetEnabled(i.g.filter == nil || !i.g.filter.closed())
+	i.manager.SetEnabled(!i.off && (i.g.filter == nil || !i.g.filter.closed()))
 }
 
 // lastWords is how often the links are told that the router goes (RFC 4861
@@ -274,12 +287,11 @@ const (
 	lastWordGap = 100 * time.Millisecond
 )
 
-// stop says goodbye on the links.
+// stop says goodbye on the links, in full by the time that the mesh has heard it.
 func (i *infrastructure) stop() {
-	i.manager.Stop()
-	for range lastWords - 1 {
-		time.Sleep(lastWordGap)
-		i.manager.Withdraw()
+	i.manager.Retire()
+	for n := range lastWords - 1 {
+		i.g.stack.Clock().After(time.Duration(n+1)*lastWordGap, i.manager.Withdraw)
 	}
 }
 

@@ -22,6 +22,8 @@ type translation struct {
 	packets chan []byte
 	nat     *nat64.Translator // nil while another serves the mesh
 	prefix  netip.Prefix
+	off     bool         // as the command line has it
+	outside netip.Prefix // of the infrastructure's own NAT64; zero: it has none
 	// What the translator gave out, until it may be called again.
 	toMesh, toIPv4 [][]byte
 }

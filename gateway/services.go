@@ -14,25 +14,26 @@ import (
 	"gatewayd/store"
 	"gatewayd/thread/ip"
 	"gatewayd/thread/link"
-	"gatewayd/thread/mle"
+	"gatewayd/thread/registrar"
 )
 
 // services are the names and services of a Thread gateway: what devices register
 // by SRP is published on the infrastructure links by mDNS, and what is there,
 // devices find by DNS. Only the goroutine that owns the node uses them.
 type services struct {
-	g       *Gateway
-	srp     *srp.Server
-	table   *store.Table
-	dns     *dnssd.Resolver
-	mdns    *mdns.Machine
-	sockets *multicast.Sockets
-	port    uint16 // of SRP
+	g         *Gateway
+	srp       *srp.Server
+	registrar *registrar.Registrar // has srp at the node
+	auto      bool                 // it is there while the mesh is routed, as the command line has it
+	table     *store.Table
+	dns       *dnssd.Resolver
+	mdns      *mdns.Machine
+	sockets   *multicast.Sockets
 }
 
 // buildServices makes the services of a gateway that has infrastructure links.
 func (g *Gateway) buildServices() error {
-	s := &services{g: g, port: srp.FirstPort}
+	s := &services{g: g}
 	random, err := newRand()
 	if err != nil {
 		return err
@@ -62,11 +63,9 @@ func (g *Gateway) buildServices() error {
 			s.publish(r.Host)
 		}
 	}
-	g.node.IP().HandleUDP(s.port, func(d *ip.Datagram) {
-		if reply := s.srp.Receive(d.Src, d.Payload); reply != nil {
-			s.answer(s.port, d.Src, reply)
-		}
-	})
+	s.registrar = registrar.New(registrar.Config{Server: s.srp, IP: g.node.IP(), Publisher: g.node.Publisher(),
+		Attached: g.node.MLE().Attached, Port: srp.FirstPort, Resolver: true})
+	s.registrar.SetEnabled(true)
 	g.node.IP().HandleUDP(dnssd.ResolverPort, func(d *ip.Datagram) { s.dns.Receive(d.Src, d.Payload) })
 	g.drivers = append(g.drivers, func(ctx context.Context) {
 		err := s.sockets.Run(ctx, func(d multicast.Datagram) {
@@ -83,13 +82,6 @@ func (g *Gateway) buildServices() error {
 // answer sends a datagram into the mesh from a port of the node.
 func (s *services) answer(port uint16, to netip.AddrPort, b []byte) {
 	_ = s.g.node.IP().SendUDP(ip.Datagram{Src: netip.AddrPortFrom(netip.Addr{}, port), Dst: to, Payload: b}, link.Options{})
-}
-
-// serve tells the network where SRP and DNS are, while there is a network.
-func (s *services) serve() {
-	if s.g.node.MLE().Role() >= mle.Child && !s.g.node.Publisher().Service() {
-		s.g.node.Publisher().Unicast(netip.AddrPortFrom(netip.Addr{}, s.port), 0)
-	}
 }
 
 // setLinks says which links there are.
@@ -172,7 +164,7 @@ func (s *services) event(e srp.Event) {
 
 // stop says goodbye on the links.
 func (s *services) stop() {
-	s.g.node.Publisher().UnpublishService()
+	s.registrar.SetEnabled(false)
 	s.dns.Stop()
 	s.mdns.Stop()
 }

@@ -5,35 +5,15 @@ import (
 
 	"gatewayd/border"
 	"gatewayd/host/firewall"
-	"gatewayd/thread/mle"
-	"gatewayd/thread/neighbor"
 )
 
 // threadMesh is a Thread network to border routing: what is published goes into
 // its network data, and what all its border routers publish comes from there.
 type threadMesh struct{ g *Gateway }
 
-func (t threadMesh) tell(b *border.Manager) {
-	n := t.g.node
-	m := n.MLE()
-	role := m.Role()
-	mesh := border.Mesh{Attached: role >= mle.Child, Router: role >= mle.Router, RLOC16: m.RLOC16(), MeshLocal: n.MeshLocalPrefix(), Data: m.NetData()}
-	if d := n.Datasets().Active(); d != nil && d.ExtPANID != nil {
-		mesh.ExtPANID = *d.ExtPANID
-	}
-	if role == mle.Child {
-		if p := &n.Table().Parent; p.State == neighbor.Valid {
-			mesh.ParentQuality = min(p.Quality.In(), p.QualityOut)
-		}
-	}
-	b.SetMesh(mesh)
-}
+func (t threadMesh) tell(b *border.Manager) { b.SetMesh(border.OfThread(t.g.node)) }
 
-func (t threadMesh) publish(p, old border.Publication) error {
-	err := p.Apply(t.g.node.LocalData(), old)
-	t.g.node.RegisterLocalData()
-	return err
-}
+func (t threadMesh) publish(p, old border.Publication) error { return p.Publish(t.g.node, old) }
 
 func (t threadMesh) delegated(p []border.Delegated) { t.g.infra.manager.SetDelegated(p) }
 

@@ -33,6 +33,8 @@ type Config struct {
 	Exit func()
 	// Version is what `version` shows, Platform what `platform` does.
 	Version, Platform string
+	// Border, if set, is what the node has of a border router.
+	Border BorderRouter
 	// NodeFilter, if set, is the medium's choice of nodes that are not heard.
 	NodeFilter NodeFilter
 }

@@ -6,6 +6,7 @@ func commands() []command {
 	return []command{
 		{"attachtime", show(attachTime)},
 		{"bbr", backboneCommand},
+		{"br", group(borderCommands)},
 		{"bufferinfo", bufferInfo},
 		{"ccathreshold", show(func(*CLI) string { return ccaThreshold })},
 		{"channel", channel},
@@ -49,6 +50,7 @@ func commands() []command {
 		{"mlr", multicastListener},
 		{"mode", setting(mode, setMode)},
 		{"multiradio", multiRadio},
+		{"nat64", nat64Command},
 		{"neighbor", neighborCommand},
 		{"netdata", group(netdataCommands)},
 		{"netstat", netstat},
@@ -81,6 +83,7 @@ func commands() []command {
 		{"scan", scan},
 		{"service", serviceCommand},
 		{"singleton", show(singleton)},
+		{"srp", group(srpCommands)},
 		{"state", state},
 		{"thread", threadCommand},
 		{"trel", trelCommand},

@@ -14,6 +14,7 @@ import (
 	"gatewayd/thread/mle"
 	"gatewayd/thread/netdata"
 	"gatewayd/thread/publish"
+	"gatewayd/thread/registrar"
 	surveying "gatewayd/thread/survey" // survey is one of ours
 )
 
@@ -84,6 +85,7 @@ var known = []struct {
 	{publish.ErrNotFound, NotFound},
 	{publish.ErrNotStable, InvalidArgs},
 	{publish.ErrWrongPrefix, InvalidArgs},
+	{registrar.ErrRunning, InvalidState},
 	{dataset.ErrDetached, InvalidState},
 	{dataset.ErrBusy, Busy},
 	{dataset.ErrUnchanged, Already},

@@ -38,6 +38,7 @@ type runner struct {
 func (r *runner) live(ctx context.Context) error {
 	var end error
 	var cli *otcli.CLI
+	stale := false // what the border router knows of the node
 	node := thread.New(thread.Config{
 		Rand: r.entropy, Store: r.state, StackVersion: r.version, Addresses: r.cfg.Profile.Addresses,
 		Log: func(e thread.Event) {
@@ -48,6 +49,7 @@ func (r *runner) live(ctx context.Context) error {
 		},
 		CommissionerChanged: func(s joining.CommissionerState, why error) { cli.CommissionerChanged(s, why) },
 		JoinerChanged:       func(e joining.Entry) { cli.JoinerChanged(e) },
+		Changed:             func() { stale = true },
 	}, r.pace.now())
 	r.cfg.Profile.tune(node)
 	radio := rcp.New(rcp.Config{
@@ -55,6 +57,10 @@ func (r *runner) live(ctx context.Context) error {
 		Version: r.version, AckWait: r.pace.ackWait(),
 	})
 	node.SetRadio(radio)
+	border, err := NewBorder(node, r.rand, r.state)
+	if err != nil {
+		return err
+	}
 	cli = otcli.New(node, otcli.Config{
 		Out:   func(s string) { r.out.WriteString(s) },
 		Reset: func() { end = errRestart },
@@ -67,7 +73,7 @@ func (r *runner) live(ctx context.Context) error {
 		Exit:     func() { end = errExit },
 		Rand:     r.entropy,
 		Version:  r.version,
-		Platform: "SIMULATION", NodeFilter: r.air,
+		Platform: "SIMULATION", NodeFilter: r.air, Border: border,
 	})
 	radio.Start(r.pace.now(), node.Radio())
 	cli.Start()
@@ -78,6 +84,10 @@ func (r *runner) live(ctx context.Context) error {
 		node.Advance(r.pace.now())
 		for len(r.rest) > 0 && end == nil {
 			r.rest = console.feed(r.rest)
+		}
+		if stale {
+			stale = false
+			border.Update()
 		}
 		if err := r.out.Flush(); err != nil {
 			return err

@@ -311,3 +311,15 @@ func (s *Server) refuse(from netip.AddrPort, h header, host string, err error) [
 	s.tell(Event{Kind: Refused, Host: dnssd.Host{Name: host}, From: from, Err: err})
 	return appendReply(nil, h.id, code, nil)
 }
+
+// Bounds are the shortest and longest of what the server grants.
+func (s *Server) Bounds() Bounds { return s.cfg.Bounds }
+
+// SetBounds changes them, for what is granted from now on.
+func (s *Server) SetBounds(b Bounds) error {
+	if err := b.fill(); err != nil {
+		return err
+	}
+	s.cfg.Bounds = b
+	return nil
+}

@@ -70,6 +70,7 @@ var table = map[string]ring{
 	"thread/neighbor":    machine,
 	"thread/netdata":     machine,
 	"thread/publish":     machine,
+	"thread/registrar":   machine,
 	"thread/survey":      machine,
 	"thread/tmf":         machine,
 	"thread/trel":        machine,
