@@ -4,13 +4,17 @@ package image
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"gatewayd/sntp"
 )
 
 // ssh runs a command on the box as a user who has a key.
@@ -41,7 +45,7 @@ func TestFirstBoot(t *testing.T) {
 	const hash = "$5$saltsalt$q6kNPzk9GPb3dpYKO2TUS45z2kiVxsUVz7eWVJcih.0"
 	writeFile(t, c, 1, "rpi-preseed.toml", "config_version = \"1.0\"\n[system]\nhostname = \"cellar\"\n[user]\nname = \"pi\"\npassword = \""+hash+
 		"\"\npassword_encrypted = true\n[ssh]\nenabled = true\nauthorized_keys = [\n  \""+strings.TrimSpace(string(public))+"\",\n]\n[wlan]\nssid = \"home\"\n")
-	writeFile(t, c, 1, "gatewayd.conf", "timezone=Europe/Berlin\ntimezon=x\n")
+	writeFile(t, c, 1, "gatewayd.conf", "timezone=Europe/Berlin\ntimezon=x\nntp="+tomorrow(t)+"\n")
 
 	b := start(t, c, false, nil)
 	page := b.says(60*time.Second, "<h1>cellar</h1>", "ssh root@cellar.local", "SHA256:", "rpi-preseed.toml:14: this system has no Wi-Fi", "gatewayd.conf:2: there is no")
@@ -81,6 +85,20 @@ func TestFirstBoot(t *testing.T) {
 		t.Errorf("the console's user is %q", who)
 	}
 
+	ahead := func() time.Duration {
+		out, err := b.ssh(key, "root", "date +%s")
+		s, _ := strconv.ParseInt(strings.TrimSpace(out), 10, 64) // 0 is far off, too
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return time.Until(time.Unix(s, 0))
+	}
+	for end := time.Now().Add(pageLimit); ahead() < 23*time.Hour; time.Sleep(time.Second) {
+		if time.Now().After(end) {
+			t.Fatalf("the clock is %v ahead, the time server a day", ahead())
+		}
+	}
+
 	hosts := string(tool(t, "ssh-keygen", "-l", "-f", key+".hosts"))
 	if !strings.Contains(hosts, fingerprint) {
 		t.Errorf("the page says that the key is %s, but it is %s", fingerprint, hosts)
@@ -98,6 +116,9 @@ func TestFirstBoot(t *testing.T) {
 	if out, err := b.ssh(key, "pi", "id"); err == nil {
 		t.Errorf("pi came in: %s", out)
 	}
+	if d := ahead(); d < 23*time.Hour {
+		t.Errorf("the clock went back: it is %v ahead", d)
+	}
 	b.cut()
 
 	writeFile(t, c, 1, "gatewayd.conf", "")
@@ -105,6 +126,48 @@ func TestFirstBoot(t *testing.T) {
 	b.says(pageLimit, "SSH is off")
 	if out, err := b.ssh(key, "root", "id"); err == nil {
 		t.Errorf("SSH is on: %s", out)
+	}
+}
+
+// tomorrow is a time server whose clock is a day ahead, as the box sees it.
+func tomorrow(t *testing.T) string {
+	t.Helper()
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	go func() {
+		b := make([]byte, 100)
+		for {
+			n, from, err := conn.ReadFrom(b)
+			if err != nil {
+				return // the test is over
+			}
+			if p, err := sntp.Decode(b[:n]); err == nil {
+				now := sntp.TimestampOf(time.Now().Add(24 * time.Hour))
+				_, _ = conn.WriteTo(sntp.Packet{Version: 4, Mode: sntp.ModeServer, Stratum: 1, Originate: p.Transmit, Receive: now, Transmit: now}.Append(nil), from)
+			}
+		}
+	}()
+	return fmt.Sprintf("10.0.2.2:%d", conn.LocalAddr().(*net.UDPAddr).Port)
+}
+
+// A gateway that hangs is started anew by the watchdog, and everything with it.
+func TestWatchdog(t *testing.T) {
+	b := startOn(t, "virt with a watchdog", card(t), false, nil, nil)
+	b.says(pageLimit, "is not on the air")
+	b.console.activate(30 * time.Second)
+	b.console.until(30*time.Second, "ls -l /proc/[0-9]*/fd | grep -q /dev/watchdog")
+	time.Sleep(20 * time.Second) // a look at a gateway that is well
+	if b.console.must(30*time.Second, `for p in $(pidof gatewayd); do grep -q run.--radio /proc/$p/cmdline && kill -STOP $p; done; echo`); b.gone(time.Second) {
+		t.Fatal("it is off at once")
+	}
+	if !b.gone(5 * time.Minute) {
+		t.Fatal("it is not started anew")
+	}
+	if !b.console.has("the gateway does not answer: starting anew") {
+		t.Error("the console does not tell why")
 	}
 }
 

@@ -129,10 +129,13 @@ func startOn(t *testing.T, board, card string, tryboot bool, d *dongle, l *lan) 
 		args = append(args, "-netdev", user+",id=lan")
 	}
 	switch board {
-	case "virt":
+	case "virt", "virt with a watchdog":
 		args = append(args, "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "512",
 			"-drive", "file="+card+",if=none,id=card,format=raw", "-device", "virtio-blk-pci,drive=card,romfile=",
 			"-device", "virtio-net-pci,netdev=lan,romfile=", "-device", "qemu-xhci")
+		if board != "virt" {
+			args = append(args, "-device", "i6300esb")
+		}
 	case "raspi3b":
 		tree := filepath.Join(t.TempDir(), "tree")
 		tool(t, "mcopy", "-n", "-o", "-i", partition(card, slot), "::bcm2837-rpi-3-b.dtb", tree)
@@ -171,6 +174,16 @@ func freePort(t *testing.T) int {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
+}
+
+// gone waits for the machine to end by itself: it does not start again.
+func (b *box) gone(limit time.Duration) bool {
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", b.cmd.Process.Pid)); err != nil || bytes.Contains(stat, []byte(") Z ")) {
+			return true
+		}
+	}
+	return false
 }
 
 // cut takes the power away.

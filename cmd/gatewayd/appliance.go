@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -10,7 +11,7 @@ import (
 
 func (a *app) applianceCommand() *cobra.Command {
 	c := &cobra.Command{Use: "appliance", Short: "What the scripts of the flashable image need", Hidden: true}
-	c.AddCommand(a.applianceSettings(), a.applianceGrow(), a.applianceSlot())
+	c.AddCommand(a.applianceSettings(), a.applianceGrow(), a.applianceSlot(), a.applianceTime())
 	return group(c)
 }
 
@@ -64,4 +65,26 @@ func (a *app) applianceSlot() *cobra.Command {
 			return err
 		},
 	}
+}
+
+func (a *app) applianceTime() *cobra.Command {
+	var save string
+	c := &cobra.Command{
+		Use:   "time FILE...",
+		Short: "Keep the clock by the time servers in the first file that names some",
+		Args:  args(cobra.ArbitraryArgs),
+		RunE: func(c *cobra.Command, args []string) error {
+			return appliance.KeepTime(c.Context(), appliance.Time{Save: save, Log: slog.New(slog.NewTextHandler(a.err, nil)),
+				Servers: func() []string {
+					for _, file := range args {
+						if l := lines(file); len(l) > 0 {
+							return l
+						}
+					}
+					return nil
+				}})
+		},
+	}
+	c.Flags().StringVar(&save, "save", "/data/clock", "file to save the time in")
+	return c
 }

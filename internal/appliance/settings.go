@@ -181,7 +181,9 @@ func (s *Settings) set(key, value string) error {
 	case "ntp":
 		var list []string
 		for _, v := range strings.Fields(strings.ReplaceAll(value, ",", " ")) {
-			if _, err := netip.ParseAddr(v); err != nil && checkDomain(v) != nil {
+			_, addr := netip.ParseAddr(v)
+			_, port := netip.ParseAddrPort(v)
+			if addr != nil && port != nil && checkDomain(v) != nil {
 				return fail(fmt.Errorf("%q is neither a name nor an address", v))
 			}
 			list = append(list, v)

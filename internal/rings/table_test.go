@@ -23,6 +23,7 @@ var table = map[string]ring{
 	"lowpan":         wire,
 	"pcap":           wire,
 	"radio/hdlc":     wire,
+	"sntp":           wire,
 	"thread/meshcop": wire,
 	"thread/tlv":     wire,
 
