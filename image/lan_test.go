@@ -14,7 +14,10 @@ import (
 
 // A lan is the cable between a card's machine and a peer: datagrams that carry
 // Ethernet frames, beside QEMU's own network.
-type lan struct{ card, peer string } // sockets
+type lan struct {
+	card, peer string // sockets
+	quiet      bool   // there is nothing else: no DHCP, no way out
+}
 
 func newLAN(t *testing.T) *lan {
 	dir := shortDir(t)
@@ -22,9 +25,13 @@ func newLAN(t *testing.T) *lan {
 }
 
 // args are QEMU's for a network interface's other end of that name. user is
-// QEMU's own network, which gives addresses by DHCP but no IPv6.
+// QEMU's own network, which gives addresses by DHCP but no IPv6, and leads
+// nowhere.
 func (l *lan) args(name, user string) []string {
-	return []string{"-netdev", user + ",ipv6=off,id=user", "-netdev", cable("wire", l.card, l.peer),
+	if l.quiet {
+		return []string{"-netdev", cable(name, l.card, l.peer)}
+	}
+	return []string{"-netdev", user + ",ipv6=off,restrict=on,id=user", "-netdev", cable("wire", l.card, l.peer),
 		"-netdev", "hubport,hubid=0,id=port0,netdev=user", "-netdev", "hubport,hubid=0,id=port1,netdev=wire", "-netdev", "hubport,hubid=0,id=" + name}
 }
 

@@ -21,7 +21,9 @@ import (
 	"testing"
 	"time"
 
+	"gatewayd/ieee802154"
 	"gatewayd/internal/appliance"
+	"gatewayd/radio/medium"
 	"gatewayd/radio/medium/udp"
 	"gatewayd/radio/rcpd"
 )
@@ -122,6 +124,10 @@ func startOn(t *testing.T, board, card string, tryboot bool, d *dongle, l *lan) 
 	b := &box{t: t, console: newSerial(t), dongle: d, kernel: kernel, root: root, began: time.Now()}
 	port := freePort(t)
 	b.url, b.port22 = fmt.Sprintf("http://127.0.0.1:%d/", port), fmt.Sprint(freePort(t))
+	lock := ""
+	if i, err := os.Stat(card); err == nil && i.Mode()&0o200 == 0 {
+		lock = ",readonly=on" // the switch at the card's side
+	}
 	args := []string{"-accel", "tcg,thread=multi", "-nographic", "-monitor", "none", "-no-reboot", "-kernel", kernel, "-initrd", root}
 	if user := fmt.Sprintf("user,hostfwd=tcp:127.0.0.1:%d-:80,hostfwd=tcp:127.0.0.1:%s-:22", port, b.port22); l != nil {
 		args = append(args, l.args("lan", user)...)
@@ -131,7 +137,7 @@ func startOn(t *testing.T, board, card string, tryboot bool, d *dongle, l *lan) 
 	switch board {
 	case "virt", "virt with a watchdog":
 		args = append(args, "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "512",
-			"-drive", "file="+card+",if=none,id=card,format=raw", "-device", "virtio-blk-pci,drive=card,romfile=",
+			"-drive", "file="+card+",if=none,id=card,format=raw"+lock, "-device", "virtio-blk-pci,drive=card,romfile=",
 			"-device", "virtio-net-pci,netdev=lan,romfile=", "-device", "qemu-xhci")
 		if board != "virt" {
 			args = append(args, "-device", "i6300esb")
@@ -231,6 +237,9 @@ type dongle struct {
 	socket string
 	air    int // port offset
 
+	// If set, called once when a joiner's first record arrives.
+	joining func()
+
 	mu   sync.Mutex
 	stop func() // unplugs it
 }
@@ -264,7 +273,7 @@ func (d *dongle) plug() {
 				d.t.Error(err)
 				return
 			}
-			_ = rcpd.Serve(ctx, c, rcpd.Config{Medium: m, Version: "OPENTHREAD/test"})
+			_ = rcpd.Serve(ctx, c, rcpd.Config{Medium: &ear{m, d.joining}, Version: "OPENTHREAD/test"})
 			m.Close()
 		}
 	})
@@ -275,6 +284,23 @@ func (d *dongle) plug() {
 		cancel()
 		wg.Wait()
 	})
+}
+
+// An ear notices a joiner: on an air without other devices the first one who
+// addresses a frame without link security to somebody.
+type ear struct {
+	*udp.Medium
+	joining func()
+}
+
+func (e *ear) Deliver(d medium.Datagram) {
+	if e.joining != nil && len(d.PSDU) > 2 {
+		if f, err := ieee802154.Decode(d.PSDU[:len(d.PSDU)-2]); err == nil && f.Type == ieee802154.FrameData && f.Dst.Mode == ieee802154.AddrExtended && !f.Secured {
+			go e.joining()
+			e.joining = nil
+		}
+	}
+	e.Medium.Deliver(d)
 }
 
 func (d *dongle) unplug() {

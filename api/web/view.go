@@ -123,11 +123,11 @@ func uplink(links []Link) item {
 	var names []string
 	for _, l := range links {
 		var global []string
-		v6 := false
+		v4, v6 := false, false
 		for _, a := range l.Addresses {
 			if !a.IsLinkLocalUnicast() && !a.IsLoopback() {
 				global = append(global, a.String())
-				v6 = v6 || a.Is6()
+				v4, v6 = v4 || a.Is4(), v6 || a.Is6()
 			}
 		}
 		if !l.Up {
@@ -138,6 +138,9 @@ func uplink(links []Link) item {
 			continue
 		}
 		text := fmt.Sprintf("Connected by %s as %s.", l.Name, strings.Join(global, ", "))
+		if !v4 {
+			text += " Nobody gave an IPv4 address: is there a router with DHCP? A fixed address can be set in gatewayd.conf on the boot partition."
+		}
 		if !v6 {
 			text += " There is no IPv6 from the router; devices of this network are still reached from here and from the same cable."
 		}

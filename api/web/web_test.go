@@ -47,6 +47,8 @@ func TestPage(t *testing.T) {
 			want: []string{"No network cable is plugged in."}},
 		{name: "no IPv6", status: api.Status{Radio: ready, Network: net, Role: "leader"}, links: []Link{{Name: "eth0", Up: true, Addresses: eth.Addresses[:2]}},
 			want: []string{"as 192.0.2.7.", "There is no IPv6 from the router"}},
+		{name: "IPv6 only", status: api.Status{Radio: ready, Network: net, Role: "leader"}, links: []Link{{Name: "eth0", Up: true, Addresses: eth.Addresses[2:]}},
+			want: []string{"as 2001:db8::7. Nobody gave an IPv4 address"}, not: []string{"There is no IPv6"}},
 		{name: "not running", err: &api.UnreachableError{Socket: "/s", Err: fs.ErrNotExist},
 			want: []string{"The gateway is not running."}, not: []string{"Add the first"}},
 		{name: "stuck", err: errors.New("api: too slow"), want: []string{"The gateway does not answer: too slow."}},

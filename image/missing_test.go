@@ -1,0 +1,132 @@
+//go:build image
+
+package image
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// dataSize is the data partition's before it has grown.
+const dataSize = 32 << 20
+
+// changeData changes the data partition of a card that has not grown.
+func changeData(t *testing.T, card string, change func(partition string)) {
+	t.Helper()
+	f, err := os.OpenFile(card, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b := make([]byte, dataSize)
+	if _, err := f.ReadAt(b, offsets[4]); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "data")
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	change(name)
+	if b, err = os.ReadFile(name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(b, offsets[4]); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A card that is full, and one that can only be read: the gateway comes up, and
+// says so. When that is over, the network is what it was.
+func TestCannotWrite(t *testing.T) {
+	c := card(t)
+	if err := os.Truncate(c, offsets[4]+dataSize); err != nil {
+		t.Fatal(err)
+	}
+	b := start(t, c, false, nil)
+	name := between(b.says(pageLimit, "is not on the air"), "“", "”")
+	b.cut()
+
+	changeData(t, c, func(partition string) {
+		big := filepath.Join(t.TempDir(), "big")
+		if err := os.WriteFile(big, bytes.Repeat([]byte("x"), dataSize), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		tool(t, "e2fsck", "-p", partition)
+		tool(t, "debugfs", "-w", "-R", "write "+big+" /big", partition)
+	})
+	b = start(t, c, false, nil)
+	b.says(pageLimit, "“"+name+"”", "The data partition is full")
+	b.cut()
+
+	if err := os.Chmod(c, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	b = start(t, c, false, nil)
+	if page := b.says(pageLimit, "is not on the air", "The data partition cannot be used"); strings.Contains(page, "“"+name+"”") {
+		t.Errorf("the network goes on with counters that are not kept:\n%s", page)
+	}
+	b.cut()
+
+	if err := os.Chmod(c, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	changeData(t, c, func(partition string) {
+		tool(t, "e2fsck", "-p", partition)
+		tool(t, "debugfs", "-w", "-R", "rm /big", partition)
+	})
+	b = start(t, c, false, nil)
+	if page := b.says(pageLimit, "“"+name+"”"); strings.Contains(page, "The data partition") {
+		t.Errorf("the page complains:\n%s", page)
+	}
+}
+
+// Nobody on the LAN gives addresses, neither of IPv4 nor of IPv6, and there is
+// no internet: a host there has its address from the gateway, reads its page
+// and reaches the devices. The dongle is pulled while the first of them joins.
+func TestAlone(t *testing.T) {
+	d, l := newDongle(t), newLAN(t)
+	l.quiet = true
+	joining := make(chan struct{})
+	d.unplug()
+	d.joining = sync.OnceFunc(func() { close(joining) })
+	d.plug()
+	b := startOn(t, "virt", card(t), false, d, l)
+	b.console.activate(pageLimit)
+	b.console.until(pageLimit, "gatewayd status | grep -E 'role +leader'")
+	b.console.must(30*time.Second, "gatewayd joiner add '*' J01NME --timeout 10m")
+	host := newPeer(t, l, b.kernel, b.root)
+	own := strings.TrimSpace(b.console.until(pageLimit, `ip -6 -o addr show dev eth0 scope global | awk '{ sub("/.*", "", $4); print $4; exit }' | grep .`))
+	page := host.until(pageLimit, fmt.Sprintf("wget -q -T 5 -O - 'http://[%s]/'", own))
+	for _, what := range []string{"The dongle works", "the gateway is its leader", "Connected by eth0 as " + own, "Nobody gave an IPv4 address"} {
+		if !strings.Contains(page, what) {
+			t.Errorf("the page does not say %q:\n%s", what, page)
+		}
+	}
+
+	v := newDevice(t, d)
+	v.do("ifconfig up")
+	v.do("joiner start J01NME")
+	select {
+	case <-joining:
+		d.unplug()
+		d.joining = nil
+	case <-time.After(60 * time.Second):
+		t.Fatal("the device does not begin to join")
+	}
+	b.console.until(pageLimit, "gatewayd status | grep -E 'radio +absent'")
+	d.plug()
+	b.console.until(pageLimit, "gatewayd status | grep -E 'radio +ready'")
+	// It may have tried for long enough.
+	if lines := v.wait("", 90*time.Second, "Join "); lines[len(lines)-1] == "Join success" {
+		v.do("thread start")
+	} else {
+		v.join("J01NME")
+	}
+	host.until(pageLimit, "ping -6 -c 1 -W 2 "+v.address(pageLimit).String())
+}
