@@ -24,6 +24,7 @@ type serverData struct {
 	local   netdata.Local
 	rloc16  uint16 // it was last registered under
 	pending bool
+	again   bool      // something changed while it was pending
 	kept    time.Time // until when what was served before a restart is; zero: not seen yet
 	timer   *alarm.Timer
 }
@@ -35,7 +36,11 @@ func (s *serverData) init(n *Node) {
 
 // check registers if the network data does not hold what it should.
 func (s *serverData) check() {
-	if s.pending || !s.n.mle.Attached() || !s.n.mle.NetDataKnown() {
+	if s.pending {
+		s.again = true
+		return
+	}
+	if !s.n.mle.Attached() || !s.n.mle.NetDataKnown() {
 		return
 	}
 	rloc16 := s.n.mle.RLOC16()
@@ -52,14 +57,16 @@ func (s *serverData) check() {
 	if stale {
 		t = t.AppendUint16(tmf.RLOC16, s.rloc16)
 	}
-	s.pending = true
+	s.pending, s.again = true, false
 	s.n.tmf.Send(tmf.ServerData, s.n.mle.Locator(alocLeader), t, tmf.Options{Source: s.n.RLOC()}, func(_ tmf.Response, err error) {
 		s.pending = false
-		if err != nil {
-			s.timer.Start(registerRetry)
+		if err == nil {
+			s.rloc16 = rloc16
+		}
+		if err != nil || s.again {
+			s.timer.Start(registerRetry) // by then the leader's network data are here
 			return
 		}
-		s.rloc16 = rloc16
 		s.timer.Start(registerCheck)
 	})
 }
