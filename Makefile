@@ -9,7 +9,7 @@ FUZZTIME ?= 30s
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: image card image-test package-test check-buildroot packages build demo test bench lint interop interop-toranj fuzz fmt-check vet clean
+.PHONY: image image-key card image-test package-test check-buildroot packages build demo test bench lint interop interop-toranj fuzz fmt-check vet clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/gatewayd ./cmd/gatewayd
@@ -74,6 +74,11 @@ package-test: build packages card
 	image/vm.sh $(VM)
 	GATEWAYD_IMAGE=$(CURDIR)/$(IMAGE)/sdcard.img GATEWAYD_VM=$(CURDIR)/$(VM) GATEWAYD_DEB=$$(ls $(CURDIR)/dist/gatewayd_*_amd64.deb) GATEWAYD_HOST_PROGRAM=$(CURDIR)/bin/gatewayd \
 		go test -tags image -count 1 -timeout 30m -v -run TestPackage ./image
+
+# The key that an image's updates are signed with, in a file of IMAGE_KEY's
+# name, outside of this tree: docs/updating.md.
+image-key: build
+	bin/gatewayd update key $(IMAGE_KEY)
 
 # The image for Raspberry Pis, with Buildroot: buildroot/README.md.
 image:

@@ -27,6 +27,7 @@ rm -rf "$out/source" && mkdir "$out/source"
 git -C "$here/.." archive HEAD | tar -x -C "$out/source"
 (cd "$out/source" && go mod vendor)
 
+. "$here/../image/identity.sh" "$out"
 br() { make -C "$BUILDROOT" O="$out/build" BR2_EXTERNAL="$here" GATEWAYD_SOURCE="$out/source" GATEWAYD_RELEASE="$version" "$@"; }
 SOURCE_DATE_EPOCH=$(git -C "$here" log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
@@ -35,3 +36,4 @@ br
 br -s legal-info
 cp --sparse=always "$out/build/images/sdcard.img" "$out/sdcard.img"
 "$here/../image/manifest.sh" "$out/sdcard.img" >"$out/gatewayd.rpi-imager-manifest"
+cp "$out/build/images/raspberrypi.update" "$out/"

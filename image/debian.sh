@@ -4,10 +4,11 @@
 # Buildroot's packages. No root, no mounts, and nothing of the host changes.
 # Usage: image/debian.sh GATEWAYD OUT
 #   GATEWAYD  the program for arm64
-#   OUT       gets sdcard.img; OUT/debian is what fetch.sh downloads
+#   OUT       gets sdcard.img and debian.update; OUT/debian is what fetch.sh downloads
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 gatewayd=$1 out=$2
+export IMAGE_BOARD=debian
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$here" log -1 --format=%ct 2>/dev/null || echo 0)}
 export LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin
@@ -15,6 +16,7 @@ PATH=$PATH:/usr/sbin:/sbin
 "$here/fetch.sh" "$out"
 out=$(cd "$out" && pwd)
 tree=$out/debian/tree
+. "$here/identity.sh" "$out"
 version=$(ls "$tree/usr/lib/modules")
 
 work=$(mktemp -d)
@@ -53,6 +55,8 @@ done | sort -u | while read -r file; do
 done
 cp "$tree/usr/lib/modules/$version"/modules.{builtin,builtin.modinfo,order} "$root/lib/modules/$version/"
 depmod -b "$root" "$version"
+
+"$here/root.sh" "$root"
 
 # Modes as git keeps them, whatever the umask.
 find "$root" -type d -exec chmod 755 {} +

@@ -42,7 +42,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no running gatew
 	root.AddCommand(a.runCommand(), a.statusCommand(), a.datasetCommand(), a.joinerCommand(), a.pingCommand(), a.topologyCommand(),
 		a.borderCommand(), a.servicesCommand(), a.nat64Command(), a.trelCommand(), a.panaCommand(), a.credentialCommand(), a.radiusCommand(), a.ndCommand(), a.leasesCommand(), a.pacCommand(),
 		a.eventsCommand(), a.ctlCommand(), a.radioCommand(), a.rcpCommand(), a.nodeCommand(), a.demoCommand(), a.simCommand(), a.doctorCommand(),
-		a.pageCommand(), a.applianceCommand(), a.versionCommand())
+		a.pageCommand(), a.updateCommand(), a.factoryReset(), a.applianceCommand(), a.versionCommand())
 	return root
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gatewayd/api"
+	"gatewayd/internal/appliance"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -32,6 +33,9 @@ func (a *app) statusCommand() *cobra.Command {
 				return printJSON(a.out, s)
 			}
 			printStatus(a.out, &s)
+			for _, notice := range lines(appliance.NoticesFile) {
+				fmt.Fprintln(a.out, "\n"+notice)
+			}
 			if counters {
 				printCounters(a.out, s.Counters)
 			}

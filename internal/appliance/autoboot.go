@@ -15,31 +15,44 @@ type Autoboot struct {
 	Try  int
 }
 
-// maxPartition is what the boot loader takes at most.
-const maxPartition = 63
+// What the boot loader takes at most: a partition's number, and of the file.
+const (
+	maxPartition = 63
+	maxAutoboot  = 512
+)
+
+// autobootValue is a line that names a partition, and where in it.
+type autobootValue struct {
+	section string
+	from    int // offset of the number in the file
+	text    string
+}
+
+func autobootValues(b []byte) []autobootValue {
+	var values []autobootValue
+	section, offset := "all", 0
+	for line := range strings.Lines(string(b)) {
+		text := strings.TrimSpace(line)
+		if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") {
+			section = text[1 : len(text)-1]
+		} else if value, ok := strings.CutPrefix(text, "boot_partition="); ok {
+			values = append(values, autobootValue{section, offset + strings.Index(line, "=") + 1, value})
+		}
+		offset += len(line)
+	}
+	return values
+}
 
 // ParseAutoboot reads autoboot.txt. Sections other than [all] and [tryboot],
 // and keys that it does not know, are for others and passed over.
 func ParseAutoboot(b []byte) (Autoboot, error) {
 	var a Autoboot
-	section := "all"
-	n := 0
-	for line := range strings.Lines(string(b)) {
-		n++
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "[") && strings.HasSuffix(line, "]") {
-			section = line[1 : len(line)-1]
-			continue
-		}
-		key, value, ok := strings.Cut(line, "=")
-		if !ok || key != "boot_partition" {
-			continue
-		}
-		p, err := strconv.Atoi(value)
+	for _, v := range autobootValues(b) {
+		p, err := strconv.Atoi(v.text)
 		if err != nil || p < 1 || p > maxPartition {
-			return Autoboot{}, fmt.Errorf("appliance: autoboot.txt:%d: %q is no partition", n, value)
+			return Autoboot{}, fmt.Errorf("appliance: autoboot.txt:%d: %q is no partition", 1+bytes.Count(b[:v.from], []byte("\n")), v.text)
 		}
-		switch section {
+		switch v.section {
 		case "all":
 			a.Boot = p
 		case "tryboot":
@@ -52,14 +65,35 @@ func ParseAutoboot(b []byte) (Autoboot, error) {
 	return a, nil
 }
 
-// Append appends autoboot.txt to b. The file fits a sector, so that it is
-// written whole or not at all.
-func (a Autoboot) Append(b []byte) []byte {
-	return fmt.Appendf(b, "[all]\ntryboot_a_b=1\nboot_partition=%d\n[tryboot]\nboot_partition=%d\n", a.Boot, a.Try)
+// swapAutoboot has the two partitions of an autoboot.txt change places, and
+// leaves every other byte where it is: the file stays as long, in its one
+// sector, which a card writes whole or not at all.
+func swapAutoboot(b []byte) ([]byte, error) {
+	a, err := ParseAutoboot(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxAutoboot {
+		return nil, fmt.Errorf("appliance: autoboot.txt: has %d bytes, and the boot loader reads %d", len(b), maxAutoboot)
+	}
+	b = bytes.Clone(b)
+	for _, v := range autobootValues(b) {
+		to := ""
+		switch v.section {
+		case "all":
+			to = strconv.Itoa(a.Try)
+		case "tryboot":
+			to = strconv.Itoa(a.Boot)
+		default:
+			continue
+		}
+		if len(to) != len(v.text) {
+			return nil, fmt.Errorf("appliance: autoboot.txt: partitions %d and %d cannot change places in a file of the same length", a.Boot, a.Try)
+		}
+		copy(b[v.from:], to)
+	}
+	return b, nil
 }
-
-// Swapped has the partitions change places: the tried one stays.
-func (a Autoboot) Swapped() Autoboot { return Autoboot{Boot: a.Try, Try: a.Boot} }
 
 // bootedFile is where the Raspberry Pi's boot loader leaves the number of the
 // partition that it started from, as 32 bits in network order.

@@ -13,8 +13,7 @@ func TestParseAutoboot(t *testing.T) {
 		want       Autoboot
 		err        string
 	}{
-		{"ours", string(Autoboot{2, 3}.Append(nil)), Autoboot{2, 3}, ""},
-		{"swapped", string(Autoboot{2, 3}.Swapped().Append(nil)), Autoboot{3, 2}, ""},
+		{"ours", ours(t), Autoboot{2, 3}, ""},
 		{"without a section", "boot_partition=2\r\n[tryboot]\r\nboot_partition=3\r\n", Autoboot{2, 3}, ""},
 		{"of other boards", "[all]\nboot_partition=2\n[pi5]\nboot_partition=7\n[tryboot]\nboot_partition=3\n", Autoboot{2, 3}, ""},
 		{"empty", "", Autoboot{}, "has 0 and 0"},
@@ -31,8 +30,39 @@ func TestParseAutoboot(t *testing.T) {
 			}
 		})
 	}
-	if n := len((Autoboot{maxPartition, maxPartition}).Append(nil)); n > 512 {
-		t.Errorf("%d bytes do not fit a sector", n)
+}
+
+// ours is autoboot.txt as it is flashed.
+func ours(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("../../image/boot/autoboot.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestSwapAutoboot(t *testing.T) {
+	swapped := func(s string) string { return strings.NewReplacer("=2", "=3", "=3", "=2").Replace(s) }
+	for _, text := range []string{
+		ours(t),
+		"# mine\r\nboot_partition=2\r\n\r\n[tryboot]\r\n  boot_partition=3 \r\n",
+		"boot_partition=2\n[tryboot]\nboot_partition=3", // no end of line
+		"boot_partition=2\nboot_partition=2\n[tryboot]\nboot_partition=3\n",
+		"[all]\nboot_partition=2\n[tryboot]\nboot_partition=3\n[pi5]\nboot_partition=7",
+	} {
+		b, err := swapAutoboot([]byte(text))
+		if err != nil || string(b) != swapped(text) {
+			t.Errorf("%q became %q, %v", text, b, err)
+		}
+		if b, err = swapAutoboot(b); err != nil || string(b) != text {
+			t.Errorf("%q swapped twice is %q, %v", text, b, err)
+		}
+	}
+	for _, bad := range []string{"", "boot_partition=2", "boot_partition=9\n[tryboot]\nboot_partition=10", ours(t) + strings.Repeat("#", maxAutoboot)} {
+		if b, err := swapAutoboot([]byte(bad)); err == nil {
+			t.Errorf("%q became %q", bad, b)
+		}
 	}
 }
 

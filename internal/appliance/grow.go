@@ -69,7 +69,7 @@ func growTable(mbr []byte, n int, card uint64) (start, size uint32, changed bool
 // before and after. Power may go at any moment: the table is one sector, the
 // file system's growth is in its journal, and the next call goes on.
 func Grow(dir string) (before, after uint64, err error) {
-	device, err := mounted("/proc/self/mountinfo", dir)
+	device, err := mounted("/proc/self/mountinfo", dir, "ext4")
 	if err != nil {
 		return 0, 0, err
 	}
@@ -145,9 +145,9 @@ func growPartition(disk string, n int) (uint64, error) {
 	return uint64(size) * sector, nil
 }
 
-// mounted is the device that is mounted at dir, from a file like
+// mounted is the device whose file system fs is mounted at dir, from a file like
 // /proc/self/mountinfo (proc_pid_mountinfo(5)).
-func mounted(file, dir string) (string, error) {
+func mounted(file, dir, fs string) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return "", fmt.Errorf("appliance: %w", err)
@@ -157,12 +157,12 @@ func mounted(file, dir string) (string, error) {
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		front, back, ok := strings.Cut(lines.Text(), " - ")
 		a, b := strings.Fields(front), strings.Fields(back)
-		if ok && len(a) > 4 && len(b) > 1 && a[4] == filepath.Clean(dir) && b[0] == "ext4" {
+		if ok && len(a) > 4 && len(b) > 1 && a[4] == filepath.Clean(dir) && b[0] == fs {
 			device = b[1] // the last one is on top
 		}
 	}
 	if device == "" {
-		return "", fmt.Errorf("appliance: no ext4 is mounted at %s", dir)
+		return "", fmt.Errorf("appliance: no %s is mounted at %s", fs, dir)
 	}
 	return device, nil
 }

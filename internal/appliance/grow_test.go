@@ -75,11 +75,11 @@ cut
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if dev, err := mounted(file, "/data/"); dev != "/dev/vda4" || err != nil {
+	if dev, err := mounted(file, "/data/", "ext4"); dev != "/dev/vda4" || err != nil {
 		t.Errorf("%q, %v", dev, err)
 	}
 	for _, dir := range []string{"/boot", "/tmp", "/nothing"} {
-		if dev, err := mounted(file, dir); err == nil {
+		if dev, err := mounted(file, dir, "ext4"); err == nil {
 			t.Errorf("%s: %q", dir, dev)
 		}
 	}

@@ -93,6 +93,7 @@ var table = map[string]ring{
 	"pacd":               daemon,
 	"packaging/sbom":     daemon,
 	"internal/appliance": daemon,
+	"internal/update":    daemon,
 	"internal/nonblock":  daemon,
 	"internal/pump":      daemon,
 	"internal/timerfd":   daemon,

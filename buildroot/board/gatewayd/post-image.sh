@@ -11,4 +11,4 @@ cp "$BINARIES_DIR/rootfs.cpio.zst" "$BINARIES_DIR"/*.dtb "$in/slot/"
 cp "$firmware"/*.elf "$firmware"/*.dat "$in/slot/"
 # Boards before the fourth start from this file, and from no slot.
 cp "$firmware/bootcode.bin" "$in/boot/"
-"$BR2_EXTERNAL_GATEWAYD_PATH/../image/assemble.sh" "$in" "$BINARIES_DIR"
+IMAGE_BOARD=raspberrypi "$BR2_EXTERNAL_GATEWAYD_PATH/../image/assemble.sh" "$in" "$BINARIES_DIR"

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Adds to a root what the overlay cannot hold: which board and version it is,
+# whose updates it takes, and the data partition that a factory reset makes.
+# Usage: image/root.sh ROOT
+#   IMAGE_BOARD  what it is for
+#   IMAGE_VERSION, IMAGE_KEY, IMAGE_TRUST, GATEWAYD_HOST_PROGRAM  by identity.sh
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+share=$1/usr/share/gatewayd
+rm -rf "$share/image"
+mkdir -p "$share/image/keys"
+echo "$IMAGE_BOARD" >"$share/image/board"
+echo "$IMAGE_VERSION" >"$share/image/version"
+if [[ -z $IMAGE_UNTRUSTED ]]; then
+	name=$(basename "$IMAGE_KEY")
+	"$GATEWAYD_HOST_PROGRAM" update public "$IMAGE_KEY" >"$share/image/keys/${name%.key}.pem"
+fi
+[[ -z $IMAGE_TRUST ]] || cp "$IMAGE_TRUST"/*.pem "$share/image/keys/"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$here/data.sh" "$work/data.ext4"
+gzip -9nc "$work/data.ext4" >"$share/data.ext4.gz"
