@@ -167,6 +167,9 @@ func (m *MAC) checkSource(r *Received) (ext ieee802154.ExtAddr, v verdict) {
 		if !ok {
 			return ext, refuseFiltered
 		}
+		if rssi != r.Info.RSSI && r.Neighbor != nil {
+			r.Neighbor.Quality.Restart() // a fixed RSSI counts at once
+		}
 		r.Info.RSSI = rssi
 	}
 	return ext, accept

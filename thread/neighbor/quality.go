@@ -27,6 +27,9 @@ func (q *Quality) Heard(rssi, sensitivity int8) {
 	q.in = q.classify()
 }
 
+// Restart has the mean begin with the next frame.
+func (q *Quality) Restart() { q.heard = false }
+
 func (q *Quality) classify() uint8 {
 	margin := q.Margin()
 	lq := uint8(0)
