@@ -18,6 +18,7 @@ type overInfra struct {
 	g      *Gateway
 	socket *trelSocket
 	links  []int // numbers of the interfaces, in order
+	name   string // of the service
 	told   *trel.TXT
 	toldOn []int
 	found  map[trelPlace]trelFound
@@ -98,14 +99,18 @@ func (t *overInfra) publish() {
 	if t.told != nil && *t.told == now && slices.Equal(t.toldOn, t.links) {
 		return
 	}
-	name := now.Ext.String()
+	// The name is the address that the node had first. It stays when that
+	// changes: a new name would have to be probed for, and takes a second.
+	if t.name == "" {
+		t.name = now.Ext.String()
+	}
 	t.told, t.toldOn = &now, slices.Clone(t.links)
-	host := dnssd.Host{Name: name, Services: []dnssd.Service{{Instance: name, Type: trel.Service, Port: t.socket.port, TXT: now.Append(nil)}}}
+	host := dnssd.Host{Name: t.name, Services: []dnssd.Service{{Instance: t.name, Type: trel.Service, Port: t.socket.port, TXT: now.Append(nil)}}}
 	if _, err := m.Publish(trelOwner, host, mdns.Options{LinkAddrs: true, Interfaces: t.links}); err != nil {
 		t.g.log.Warn("TREL cannot be announced", "id", "TREL-PUBLISH", "err", err)
 		return
 	}
-	t.g.log.Info("the node is announced for TREL", "id", "TREL", "extaddr", name, "port", t.socket.port)
+	t.g.log.Info("the node is announced for TREL", "id", "TREL", "extaddr", now.Ext, "port", t.socket.port)
 }
 
 // discovered takes what DNS-SD says of a node on a link.
