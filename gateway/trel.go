@@ -19,8 +19,8 @@ type overInfra struct {
 	socket *trelSocket
 	links  []int // numbers of the interfaces, in order
 	name   string // of the service
-	told   *trel.TXT
-	toldOn []int
+	told   trel.TXT
+	toldOn []int // nil: nothing is said
 	found  map[trelPlace]trelFound
 }
 
@@ -90,13 +90,13 @@ func (c *Config) trel() bool { return c.TREL != "off" && c.Infra != "" && c.Mode
 func (t *overInfra) publish() {
 	m, now := t.g.services.mdns, t.g.node.TRELInfo()
 	if !t.g.node.TREL().Up() {
-		if t.told != nil {
+		if t.toldOn != nil {
 			m.Unpublish(trelOwner)
-			t.told = nil
+			t.toldOn = nil
 		}
 		return
 	}
-	if t.told != nil && *t.told == now && slices.Equal(t.toldOn, t.links) {
+	if t.told == now && slices.Equal(t.toldOn, t.links) {
 		return
 	}
 	// The name is the address that the node had first. It stays when that
@@ -104,7 +104,7 @@ func (t *overInfra) publish() {
 	if t.name == "" {
 		t.name = now.Ext.String()
 	}
-	t.told, t.toldOn = &now, slices.Clone(t.links)
+	t.told, t.toldOn = now, slices.Clone(t.links)
 	host := dnssd.Host{Name: t.name, Services: []dnssd.Service{{Instance: t.name, Type: trel.Service, Port: t.socket.port, TXT: now.Append(nil)}}}
 	if _, err := m.Publish(trelOwner, host, mdns.Options{LinkAddrs: true, Interfaces: t.links}); err != nil {
 		t.g.log.Warn("TREL cannot be announced", "id", "TREL-PUBLISH", "err", err)

@@ -267,3 +267,20 @@ func TestTRELForgeries(t *testing.T) {
 	}
 	onePartition(t, w, time.Second, n...)
 }
+
+// A node that never had a radio joins by TREL, all the same.
+func TestTRELBeforeTheRadio(t *testing.T) {
+	w, n := trelNetwork(t, 6, 2, func(i int, c *sim.Config) { c.Spinel = i == 1 })
+	n[1].Line().Unplug(io.EOF)
+	start(t, w, n...)
+	onePartition(t, w, 3*time.Minute, n...)
+	if got := ping(w, n[0], n[1].MLEID(), 5, 1000); got != 5 {
+		t.Errorf("%d of 5 answered", got)
+	}
+	n[1].Line().Plug()
+	w.Link(n...)
+	w.Run(2 * time.Minute)
+	if l := links(n[1], n[0]); l.known != link.AllRadios {
+		t.Errorf("with a radio: links %+v", *l)
+	}
+}

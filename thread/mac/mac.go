@@ -20,6 +20,9 @@ const (
 	indirectRetries = 0
 	csmaBackoffs    = 4
 	pollWait        = 100 * time.Millisecond // for the frame a pending bit announced
+	// sensitivity stands for the radio's while there has not been one: frames may
+	// come by another link.
+	sensitivity = -100 // dBm
 )
 
 // Source is where frames to send come from.
@@ -148,6 +151,7 @@ func New(cfg Config) *MAC {
 	m.seq, m.beaconSeq = uint8(cfg.Rand.Uint32()), uint8(cfg.Rand.Uint32())
 	m.want.Short, m.want.AltShort = ieee802154.InvalidShort, ieee802154.InvalidShort
 	m.want.PANID = ieee802154.BroadcastPAN
+	m.info.RxSensitivity = sensitivity
 	return m
 }
 
