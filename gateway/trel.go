@@ -99,6 +99,11 @@ func (t *overInfra) publish() {
 	if t.told == now && slices.Equal(t.toldOn, t.links) {
 		return
 	}
+	if t.toldOn == nil { // it was off, and has forgotten its peers
+		for _, f := range t.found {
+			t.g.node.TREL().Announced(f.txt, f.addr)
+		}
+	}
 	// The name is the address that the node had first. It stays when that
 	// changes: a new name would have to be probed for, and takes a second.
 	if t.name == "" {

@@ -247,6 +247,14 @@ func TestTRELTwoGateways(t *testing.T) {
 	} else {
 		t.Logf("status:\n%s", s)
 	}
+	a("trel disable")
+	if got := a("trel peers list"); len(got) != 0 {
+		t.Errorf("TREL is off and has the peers %q", got)
+	}
+	a("trel enable")
+	if took := found("0a0b0c0d0e0f0a0b"); took > time.Second {
+		t.Errorf("turned on again, TREL knows its peer after %v", took)
+	}
 	second.end(syscall.SIGTERM)()
 	began := time.Now()
 	for strings.Contains(first.ctl("trel"), "0a0b0c0d0e0f0a0b") && strings.Contains(first.ctl("trel"), "yes") {
