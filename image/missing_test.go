@@ -130,3 +130,45 @@ func TestAlone(t *testing.T) {
 	}
 	host.until(pageLimit, "ping -6 -c 1 -W 2 "+v.address(pageLimit).String())
 }
+
+// A card that breaks is replaced by a new one with the network's credentials,
+// and the devices come back by themselves.
+func TestNewCard(t *testing.T) {
+	d := newDongle(t)
+	b := start(t, card(t), false, d)
+	b.console.activate(pageLimit)
+	b.console.until(pageLimit, "gatewayd status | grep -E 'role +leader'")
+	kept := strings.TrimSpace(b.console.must(pageLimit, "gatewayd dataset export 2>/dev/null | grep -E '^[0-9a-f]{100,}$'"))
+	name := between(b.page(), "“", "”")
+	v := newDevice(t, d)
+	for _, command := range []string{"dataset set active " + kept, "ifconfig up", "thread start"} {
+		v.do(command)
+	}
+	b.says(pageLimit, "hears 1 now")
+	b.cut()
+
+	c := card(t)
+	writeFile(t, c, 1, "gatewayd.conf", "dataset="+kept+"\n")
+	b = start(t, c, false, d)
+	b.says(pageLimit, "The dongle works", "“"+name+"”")
+	began := time.Now()
+	b.says(5*time.Minute, "hears 1 now")
+	t.Logf("the device came back after %v", time.Since(began).Round(time.Second))
+}
+
+// Without the boot partition's settings the network goes on.
+func TestNoBootPartition(t *testing.T) {
+	c := card(t)
+	writeFile(t, c, 1, "gatewayd.conf", "hostname=cellar\n")
+	b := start(t, c, false, nil)
+	// The boot loader has read it; the system never will.
+	f, err := os.OpenFile(c, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(make([]byte, 1<<20), offsets[1]); err != nil {
+		t.Fatal(err)
+	}
+	b.says(pageLimit, "<h1>gatewayd</h1>", "There is no boot partition: gatewayd.conf is not followed.", "is not on the air", "Connected by eth0")
+}
