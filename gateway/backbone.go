@@ -25,6 +25,7 @@ func (g *Gateway) buildBackbone() {
 		return
 	}
 	g.backbone = &crossing{g: g}
+	g.buildDomain()
 	g.node.Backbone().SetEnabled(true)
 }
 

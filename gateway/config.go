@@ -35,6 +35,9 @@ type Config struct {
 	PD         string `toml:"pd"`       // ask for a delegated prefix: on or off
 	Backbone   string `toml:"backbone"` // be a Backbone Router: on or off
 	TREL       string `toml:"trel"`     // reach nodes by the infrastructure, too: on, off, or by which interfaces
+	// Domain is the prefix of the Thread domain, which the Backbone Router
+	// publishes; empty: another one does, or there is none.
+	Domain string `toml:"domain"`
 
 	Lowpan LowpanConfig `toml:"lowpan"` // of ModeLowpan
 

@@ -88,7 +88,7 @@ func TestBadFiles(t *testing.T) {
 		{"two of them", "soket = 'a'\nradio = 'x:'\ninfar = 'b'",
 			`c.toml:1:1: no such key "soket", did you mean "socket"?` + "\n" +
 				`c.toml:3:1: no such key "infar", did you mean "infra"?`},
-		{"unknown table", "[logging]\nlevel = 'info'", `c.toml:1:2: no such key "logging", there are `},
+		{"unknown table", "[observability]\nlevel = 'info'", `c.toml:1:2: no such key "observability", there are `},
 		{"dotted", "log.level = 'info'", `c.toml:1:1: no such key "log.level", did you mean "log-level"?`},
 		{"table for a value", "[radio]\nurl = 'x:'", `c.toml:1:`},
 		{"number for a string", "radio = 'x:'\ntun = 7", `c.toml:2:7: tun: want a string, not integer`},
@@ -177,6 +177,11 @@ func TestValidate(t *testing.T) {
 		{"log-level", "", "is none of"},
 		{"log-level", "info+2", "is none of"},
 		{"log-level", "WARN", ""},
+		{"domain", "fd00:7d03:7d03:7d03::/64", ""},
+		{"domain", "fd00:7d03:7d03:7d03::/56", "is no IPv6 prefix of 64 bits"},
+		{"domain", "fd00:7d03:7d03:7d03::1/64", "is no IPv6 prefix of 64 bits"},
+		{"domain", "fe80::/64", "is no IPv6 prefix of 64 bits"},
+		{"domain", "home", "is no IPv6 prefix of 64 bits"},
 	}
 	for _, tt := range tests {
 		c := Defaults()

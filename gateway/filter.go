@@ -99,6 +99,7 @@ func (f *filter) want() firewall.Policy {
 		p.NAT64 = f.g.nat64.masquerade()
 	}
 	p.Prefixes, p.Private = i.mesh.prefixes()
+	p.Shared = i.g.shared()
 	for _, l := range i.links {
 		p.Local = append(p.Local, l.Prefixes()...)
 	}
@@ -106,7 +107,7 @@ func (f *filter) want() firewall.Policy {
 	if f.named != nil {
 		p.Addresses = map[firewall.EUI64][]netip.Addr{}
 		i.mesh.devices(func(id firewall.EUI64, a netip.Addr) {
-			if f.named[id] && !slices.Contains(p.Addresses[id], a) && inAny(p.Prefixes, a) {
+			if f.named[id] && !slices.Contains(p.Addresses[id], a) && (inAny(p.Prefixes, a) || inAny(p.Shared, a)) {
 				p.Addresses[id] = append(p.Addresses[id], a)
 			}
 		})
@@ -146,7 +147,7 @@ func (f *filter) out(packet []byte) bool {
 	if err != nil {
 		return true // the kernel's affair
 	}
-	if f.named != nil && f.g.node != nil && inAny(f.policy.Prefixes, h.Src) {
+	if f.named != nil && f.g.node != nil && (inAny(f.policy.Prefixes, h.Src) || inAny(f.policy.Shared, h.Src)) {
 		f.g.node.Inventory().Seen(h.Src)
 	}
 	return f.pass(h.Dst)

@@ -67,6 +67,7 @@ type Gateway struct {
 	discovery  *discovery      // likewise
 	delegation *delegation     // nil if no prefix is to be asked for, too
 	backbone   *crossing       // nil if multicast does not leave the mesh, too
+	domain     *domain         // likewise
 	listeners  *listeners      // nil without an interface of the host's, and in other modes than Thread's
 	trel       *overInfra      // nil if nodes are not reached by the links, too
 	link       *spinel.Link
@@ -179,6 +180,7 @@ func (g *Gateway) run(ctx context.Context) error {
 	g.leaving = true
 	if g.backbone != nil {
 		g.backbone.close()
+		g.domain.stop()
 		g.node.Backbone().SetEnabled(false) // a secondary one takes over
 	}
 	if g.delegation != nil {
@@ -271,6 +273,8 @@ func (g *Gateway) buildThread(now time.Time) {
 		Log:                 g.nodeEvent,
 		Changed:             func() { g.dirty = true },
 		Listening:           g.listening,
+		Proxying:            g.proxying,
+		ToBackbone:          g.toBackbone,
 		StackVersion:        g.opt.Version,
 		KeepCommissioner:    true,
 		KeepServed:          keepServed,
@@ -330,6 +334,7 @@ func (g *Gateway) loop(ctx context.Context) {
 			}
 			if g.backbone != nil && !g.leaving {
 				g.backbone.update()
+				g.domain.update()
 			}
 		}
 		if g.trel != nil {

@@ -164,6 +164,7 @@ func (i *infrastructure) changed(links []infra.Link) {
 	i.filter()
 	if i.g.backbone != nil {
 		i.g.backbone.update()
+		i.g.domain.update()
 	}
 	if i.g.delegation != nil {
 		i.g.delegation.use(links)
@@ -243,7 +244,7 @@ func (i *infrastructure) event(e border.Event) {
 // nobody outside can answer; false lets it pass.
 func (i *infrastructure) prohibited(packet []byte) bool {
 	h, _, err := ipv6.DecodeHeader(packet)
-	if err != nil || h.Dst.IsMulticast() || h.Src.IsLinkLocalUnicast() || i.g.own(h.Dst) || !i.manager.Prohibited(h.Src, h.Dst) {
+	if err != nil || h.Dst.IsMulticast() || h.Src.IsLinkLocalUnicast() || i.g.own(h.Dst) || i.g.domain.onLink(h.Dst) || !i.manager.Prohibited(h.Src, h.Dst) {
 		return false
 	}
 	src, ok := i.mesh.sourceFor(h.Src)

@@ -109,6 +109,11 @@ var Keys = []Key{{
 	Usage: "reach border routers of the mesh by the infrastructure, too (TREL): on, off, or by which interfaces",
 	field: func(c *Config) *string { return &c.TREL },
 	check: checkTREL,
+}, {
+	Name:  "domain",
+	Usage: "prefix of the Thread domain, of 64 bits, that the Backbone Router gives the mesh; empty: none",
+	field: func(c *Config) *string { return &c.Domain },
+	check: checkDomainPrefix,
 }}
 
 func checkRadio(v string) error {

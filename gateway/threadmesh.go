@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/netip"
+	"slices"
 
 	"gatewayd/border"
 	"gatewayd/host/firewall"
@@ -20,7 +21,7 @@ func (t threadMesh) delegated(p []border.Delegated) { t.g.infra.manager.SetDeleg
 func (t threadMesh) prefixes() (own, private []netip.Prefix) {
 	n := t.g.node
 	for _, x := range n.MLE().NetData().Prefixes {
-		if n.OnMesh(x.Prefix) {
+		if n.OnMesh(x.Prefix) && !slices.Contains(t.g.shared(), x.Prefix) {
 			own = append(own, x.Prefix)
 		}
 	}

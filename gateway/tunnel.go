@@ -78,6 +78,10 @@ func (g *Gateway) hostConfig() host.Config {
 		return c
 	}
 	onLink := map[netip.Prefix]bool{}
+	for _, p := range g.shared() {
+		onLink[p] = true // if so, on the backbone link
+		c.Routes = append(c.Routes, g.domain.routes(p)...)
+	}
 	for _, a := range g.node.IP().Addresses() {
 		p := netip.PrefixFrom(a.Addr, a.Bits)
 		first := !a.Locator && !onLink[p.Masked()]

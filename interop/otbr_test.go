@@ -38,14 +38,21 @@ type otBR struct {
 // borderDaemon finds OpenThread's POSIX host that was built with border routing.
 func borderDaemon(t *testing.T) (daemon, ctl string) {
 	t.Helper()
-	dir := os.Getenv("OT_BR_DIR")
+	return daemonIn(t, "OT_BR_DIR", "border routing")
+}
+
+// daemonIn finds OpenThread's POSIX host in a directory that the environment
+// names.
+func daemonIn(t *testing.T, env, with string) (daemon, ctl string) {
+	t.Helper()
+	dir := os.Getenv(env)
 	for _, sub := range []string{"", "src/posix"} {
 		daemon, ctl = filepath.Join(dir, sub, "ot-daemon"), filepath.Join(dir, sub, "ot-ctl")
 		if dir != "" && isProgram(daemon) && isProgram(ctl) {
 			return daemon, ctl
 		}
 	}
-	t.Skip("SKIPPED: no ot-daemon and ot-ctl with border routing in OT_BR_DIR")
+	t.Skipf("SKIPPED: no ot-daemon and ot-ctl with %s in %s", with, env)
 	return "", ""
 }
 

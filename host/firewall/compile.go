@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
@@ -78,7 +79,7 @@ func compile(p *Policy) ([]rule, error) {
 		add(chainForward, drop(counterOther))
 	}
 
-	for _, pre := range p.Prefixes {
+	for _, pre := range slices.Concat(p.Prefixes, p.Shared) {
 		add(chainOutbound, source(pre), []expr.Any{&expr.Verdict{Kind: expr.VerdictGoto, Chain: chainEgress}})
 	}
 	add(chainOutbound, drop(counterSpoofed))
@@ -101,7 +102,7 @@ func compile(p *Policy) ([]rule, error) {
 		add(chainInbound, verdict(expr.VerdictAccept))
 	case InboundLocal:
 		add(chainInbound, source(uniqueLocal), verdict(expr.VerdictAccept))
-		for _, pre := range p.Local {
+		for _, pre := range slices.Concat(p.Local, p.Shared) {
 			add(chainInbound, source(pre), verdict(expr.VerdictAccept))
 		}
 	}

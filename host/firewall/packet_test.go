@@ -152,6 +152,15 @@ func TestPackets(t *testing.T) {
 			from: netip.MustParseAddr("fd34::bad"), to: device, count: spoofed},
 		{name: "spoofed source, other border routers", policy: with(func(p *Policy) { p.Inbound, p.OtherRouters = InboundAll, true }),
 			from: netip.MustParseAddr("fd34::bad"), to: device, count: spoofed},
+		{name: "a host with an address of the domain is no spoofer", policy: with(func(p *Policy) {
+			p.Prefixes, p.Shared, p.Inbound = nil, []netip.Prefix{omr}, InboundNone
+		}), from: netip.MustParseAddr("fd34::bad"), to: device2, count: inbound},
+		{name: "a device with one", policy: with(func(p *Policy) {
+			p.Prefixes, p.Shared = nil, []netip.Prefix{omr}
+		}), from: device, to: lanLocal, pass: true},
+		{name: "outside to a device with one", policy: with(func(p *Policy) {
+			p.Prefixes, p.Shared = nil, []netip.Prefix{omr}
+		}), from: lanOutside, to: device, count: inbound},
 		{name: "to a mesh-local address", policy: with(func(p *Policy) { p.Inbound = InboundAll }), from: lanLocal, to: meshLocal, count: inbound},
 
 		{name: "device to LAN", policy: base, from: device, to: lanLocal, pass: true},

@@ -44,6 +44,9 @@ type Policy struct {
 	// Private those that never leave it, as the mesh-local one. A source in
 	// either is taken from the mesh alone.
 	Prefixes, Private []netip.Prefix
+	// Shared are prefixes that both devices and hosts of the site have addresses
+	// of, as that of a Thread domain: a source in them may come from anywhere.
+	Shared []netip.Prefix
 	// OtherRouters tells that the mesh has other border routers: then what
 	// devices send may reach the host from the outside, by one of those, and a
 	// source in Prefixes is refused only on the way into the mesh.
@@ -195,7 +198,7 @@ func (p *Policy) Validate() error {
 	if !isName(p.Mesh) {
 		fail("%q cannot name the mesh's interface", p.Mesh)
 	}
-	for _, pre := range slices.Concat(p.Prefixes, p.Private, p.Local) {
+	for _, pre := range slices.Concat(p.Prefixes, p.Private, p.Shared, p.Local) {
 		if !pre.IsValid() || !pre.Addr().Is6() || pre.Addr().Is4In6() {
 			fail("%v is no IPv6 prefix", pre)
 		}

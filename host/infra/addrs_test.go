@@ -160,6 +160,42 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
+// A prefix is on a link without an address of it, as long as that is said.
+func TestOnLink(t *testing.T) {
+	netns.Need(t)
+	wire(t, "onl0", "onl1")
+	r := run(t, Options{Names: []string{"onl0"}})
+	r.await(t, "onl0", "ready", ready)
+	p := netip.MustParsePrefix("fd00:7d03:7d03:7d03::/64")
+	if err := r.SetOnLink("onl0", []netip.Prefix{p}); err != nil {
+		t.Fatal(err)
+	}
+	has := func() bool {
+		return strings.Contains(netns.IP(t, "-6", "route", "show", "dev", "onl0"), p.String()+" proto 154 metric 513")
+	}
+	if !has() || strings.Contains(netns.IP(t, "-6", "addr", "show", "dev", "onl0"), "fd00:7d03") {
+		t.Errorf("routes %q", netns.IP(t, "-6", "route", "show", "dev", "onl0"))
+	}
+	if err := r.SetOnLink("onl0", nil); err != nil || has() {
+		t.Errorf("%v; routes %q", err, netns.IP(t, "-6", "route", "show", "dev", "onl0"))
+	}
+	for _, wide := range []string{"::/0", "fc00::/7", "10.0.0.0/8"} {
+		if err := r.SetOnLink("onl0", []netip.Prefix{netip.MustParsePrefix(wide)}); err == nil {
+			t.Errorf("took %s", wide)
+		}
+	}
+	if err := r.SetOnLink("onl9", []netip.Prefix{p}); err == nil {
+		t.Error("took a link that there is not")
+	}
+	if err := r.SetOnLink("onl0", []netip.Prefix{p}); err != nil || !has() {
+		t.Fatal(err)
+	}
+	r.stop()
+	if has() {
+		t.Errorf("left %q", netns.IP(t, "-6", "route", "show", "dev", "onl0"))
+	}
+}
+
 func TestSettings(t *testing.T) {
 	netns.Need(t)
 	wire(t, "set0", "set1")

@@ -66,6 +66,7 @@ type followed struct {
 	named  bool
 	socket *socket
 	want   []Address
+	onLink []netip.Prefix             // beside those of want
 	set    map[netip.Prefix]bool      // of ours, put on the interface
 	done   map[netip.Prefix]Address   // as it was put there
 	checks map[netip.Prefix]bool      // of ours, looked for duplicates when last seen
@@ -120,7 +121,7 @@ const settle = 5 * time.Millisecond
 const resync = 30 * time.Second
 
 // Run follows the interfaces until ctx ends, and then removes what
-// SetAddresses and SetUnreachable put into the kernel. The settings are the
+// SetAddresses, SetOnLink and SetUnreachable put into the kernel. The settings are the
 // Keeper's to restore. Run can be called once.
 func (f *Follower) Run(ctx context.Context) error {
 	watch, err := openWatch()
@@ -309,7 +310,7 @@ func (f *Follower) close() {
 	f.mu.Lock()
 	f.closed = true
 	for _, l := range f.links {
-		l.want = nil
+		l.want, l.onLink = nil, nil
 		if err := f.syncAddrs(l); err != nil {
 			f.log.Warn("an address stays behind", "id", "INFRA-CLEAN", "link", l.ID, "err", err)
 		}

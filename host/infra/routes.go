@@ -101,8 +101,30 @@ const onLinkMetric = 513
 // rtaExpires is the attribute of a route's lifetime.
 const rtaExpires = 23
 
+// SetOnLink says which prefixes are on a link beside those of addresses of ours,
+// instead of those said before: there is a route to each.
+func (f *Follower) SetOnLink(link string, list []netip.Prefix) error {
+	for _, p := range list {
+		if !p.IsValid() || !p.Addr().Is6() || p != p.Masked() || p.Bits() < 16 {
+			return fmt.Errorf("infra: %v is no prefix of a link", p)
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return ErrNotReady
+	}
+	l := f.find(link)
+	if l == nil {
+		return fmt.Errorf("infra: there is no link %s", link)
+	}
+	l.onLink = slices.Clone(list)
+	f.again()
+	return f.syncAddrs(l)
+}
+
 // syncOnLink has a route to the prefix of each address of ours, which ends as
-// the address does.
+// the address does, and to the other prefixes that are to be on the link.
 func (f *Follower) syncOnLink(l *followed, now time.Time) error {
 	have, err := f.onLink(l.Index)
 	if err != nil {
@@ -113,6 +135,11 @@ func (f *Follower) syncOnLink(l *followed, now time.Time) error {
 		p := w.Prefix.Masked()
 		if at, twice := until[p]; l.Up && !over(now, w.Until) && (!twice || w.Until.IsZero() || !at.IsZero() && w.Until.After(at)) {
 			until[p] = w.Until
+		}
+	}
+	for _, p := range l.onLink {
+		if l.Up {
+			until[p] = time.Time{}
 		}
 	}
 	var errs []error
@@ -221,7 +248,8 @@ func (f *Follower) clean() {
 
 func (f *Follower) wantedOnLink(r onLinkRoute) bool {
 	return slices.ContainsFunc(f.links, func(l *followed) bool {
-		return l.Index == r.index && slices.ContainsFunc(l.want, func(a Address) bool { return a.Prefix.Masked() == r.dst })
+		return l.Index == r.index && (slices.Contains(l.onLink, r.dst) ||
+			slices.ContainsFunc(l.want, func(a Address) bool { return a.Prefix.Masked() == r.dst }))
 	})
 }
 

@@ -88,6 +88,7 @@ var table = map[string]ring{
 	"host/doctor":        daemon,
 	"host/firewall":      daemon,
 	"host/infra":         daemon,
+	"host/backbone":      daemon,
 	"host/mroute":        daemon,
 	"host/sysctl":        daemon,
 	"pacd":               daemon,
