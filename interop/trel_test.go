@@ -87,6 +87,7 @@ func TestTREL(t *testing.T) {
 	host.daemon, host.ctl, host.more = daemon, ctl, []string{"trel://" + l.gate}
 	host.run(dataset)
 	ours, theirs := asker(gate.ask), asker(host.ask)
+	theirs("routerselectionjitter 1")
 
 	began := time.Now()
 	joined := func(limit time.Duration, what string) {

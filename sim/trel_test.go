@@ -284,3 +284,26 @@ func TestTRELBeforeTheRadio(t *testing.T) {
 		t.Errorf("with a radio: links %+v", *l)
 	}
 }
+
+// What a node tells of its frame counter is true for both links, also if its
+// radio counts by itself and has sent little.
+func TestTRELCounterToldToNeighbours(t *testing.T) {
+	w, n := trelNetwork(t, 7, 2, func(i int, c *sim.Config) { c.Spinel = i == 0 })
+	w.Link(n...)
+	start(t, w, n...)
+	onePartition(t, w, 3*time.Minute, n...)
+	ping(w, n[0], n[1].MLEID(), 300, 100) // by TREL
+	n[1].Restart()
+	start(t, w, n[1])
+	onePartition(t, w, 3*time.Minute, n...)
+	refused := n[1].MAC().Counters.RxErrSecurity
+	n[0].DropTREL(func([]byte) bool { return true })
+	n[1].DropTREL(func([]byte) bool { return true })
+	ping(w, n[0], n[1].MLEID(), 10, 100)
+	if got := ping(w, n[0], n[1].MLEID(), 20, 100); got != 20 {
+		t.Errorf("%d of 20 answered by the air", got)
+	}
+	if c := n[1].MAC().Counters; c.RxErrSecurity != refused {
+		t.Errorf("%d frames were refused", c.RxErrSecurity-refused)
+	}
+}
