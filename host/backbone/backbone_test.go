@@ -52,7 +52,20 @@ func wire(t *testing.T) (near, far Link) {
 		}
 		return Link{Name: name, Index: l.Attrs().Index, LinkLocal: netip.MustParseAddr(addr), MAC: ndp.EUI48([6]byte(l.Attrs().HardwareAddr))}
 	}
-	return up("near0", "fe80::1"), up("far0", "fe80::2")
+	near, far = up("near0", "fe80::1"), up("far0", "fe80::2")
+	// The kernel notices a little later that the wire has two ends.
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		a, err1 := net.Dial("udp6", "[fe80::2%near0]:9")
+		b, err2 := net.Dial("udp6", "[fe80::1%far0]:9")
+		if err1 == nil && err2 == nil {
+			a.Close()
+			b.Close()
+			return near, far
+		}
+		if time.Now().After(end) {
+			t.Fatal(errors.Join(err1, err2))
+		}
+	}
 }
 
 type heard struct {
@@ -84,7 +97,6 @@ func TestMessages(t *testing.T) {
 			t.Errorf("%s: nothing came", what)
 		}
 	}
-	time.Sleep(50 * time.Millisecond) // new addresses are taken for one's own a little later
 	a.Send(group, []byte("to all"))
 	expect("to a group", heard{netip.MustParseAddr("fe80::1%far0"), group, "to all"})
 	a.Send(far.LinkLocal.WithZone("near0"), []byte("to one"))
@@ -118,14 +130,13 @@ func TestNeighbours(t *testing.T) {
 	}
 	found := func(a netip.Addr, within time.Duration) bool {
 		t.Helper()
-		c, err := net.Dial("udp6", netip.AddrPortFrom(a, 9).String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		for end := time.Now().Add(within); time.Now().Before(end); {
+		for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			c, err := net.Dial("udp6", netip.AddrPortFrom(a, 9).String())
+			if err != nil {
+				t.Fatal(err)
+			}
 			_, _ = c.Write([]byte("x")) // fails when the neighbour was not found
-			time.Sleep(20 * time.Millisecond)
+			c.Close()
 			all, err := netlink.NeighList(near.Index, netlink.FAMILY_V6)
 			if err != nil {
 				t.Fatal(err)
