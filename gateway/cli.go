@@ -16,8 +16,8 @@ func (g *Gateway) CLI() *otcli.CLI { return g.cli }
 
 func newCLI(g *Gateway, n *thread.Node, version string) *otcli.CLI {
 	return otcli.New(n, otcli.Config{
-		Border: borderCommands{g},
-		Rand:   rand.Reader, Version: version, Platform: "POSIX",
+		Border: borderCommands{g}, Store: nodeStore{g},
+		Rand: rand.Reader, Version: version, Platform: "POSIX",
 		Instead: map[string]string{
 			"reset":        "the gateway is not restarted from here: restart its service",
 			"factoryreset": "the gateway keeps what it has: `gatewayd dataset new --force` makes another network of its own",

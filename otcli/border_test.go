@@ -133,7 +133,7 @@ func TestSRPServerCommands(t *testing.T) {
 	x.ok("thread start")
 	x.awaitState("leader")
 	for _, c := range [][2]string{
-		{"srp", "server"}, {"srp server state", "disabled"}, {"srp server addrmode", "unicast"}, {"srp server addrmode anycast", "Done"},
+		{"srp", "client"}, {"srp server state", "disabled"}, {"srp server addrmode", "unicast"}, {"srp server addrmode anycast", "Done"},
 		{"srp server seqnum 7", "Done"}, {"srp server seqnum", "7"}, {"srp server domain", "default.service.arpa."}, {"srp server domain x.", "Error 27: NotCapable"},
 		{"srp server lease", "min lease: 30"}, {"srp server lease 60 120 60 240", "Done"}, {"srp server lease", "min lease: 60"}, {"srp server lease 60 50 60 240", "Error 7: InvalidArgs"},
 		{"srp server lease 60", "Error 7: InvalidArgs"}, {"srp server ttl 10 20", "Done"}, {"srp server ttl", "min ttl: 10"}, {"srp server auto", "Disabled"},
@@ -164,4 +164,77 @@ func TestSRPServerCommands(t *testing.T) {
 	x.ok("br init 1 1")
 	x.ok("br enable")
 	x.await("srp server state", "running")
+}
+
+// The client registers with the server that the network data tell of, and the
+// server's node shows what it has.
+func TestSRPClientCommands(t *testing.T) {
+	w := sim.New(3, sim.Options{Ideal: true})
+	x, device := borderTerminal(t, w), newTerminal(t, w)
+	w.Link(x.node, device.node)
+	for _, c := range []string{"dataset init new", "dataset commit active", "ifconfig up", "thread start"} {
+		x.ok(c)
+	}
+	x.awaitState("leader")
+	device.ok("dataset set active " + x.ok("dataset active -x"))
+	device.ok("ifconfig up")
+	device.ok("thread start")
+	device.awaitState("child")
+	for _, c := range [][2]string{
+		{"srp client state", "Disabled"}, {"srp client host name", "(null)"}, {"srp client host", "name:(null), state:Removed, addrs:[]"},
+		{"srp client server", "[0:0:0:0:0:0:0:0]:0"}, {"srp client leaseinterval", "7200"}, {"srp client leaseinterval 1800", "Done"}, {"srp client leaseinterval", "1800"},
+		{"srp client keyleaseinterval", "1209600"}, {"srp client ttl", "0"}, {"srp client callback", "Disabled"}, {"srp client host name lamp", "Done"},
+		{"srp client host state", "ToAdd"}, {"srp client host address auto", "Done"}, {"srp client host address", "auto"}, {"srp client host x", "Error 35: InvalidCommand"},
+		{"srp client service add lamp-1 _hap._udp,_x,_y 1234 1 2 03613d62", "Done"}, {"srp client service add lamp-1 _hap._udp 1", "Error 24: Already"},
+		{"srp client service add lamp-2 _hap._udp", "Error 7: InvalidArgs"}, {"srp client service", `instance:"lamp-1", name:"_hap._udp,_x,_y", state:ToAdd, port:1234, priority:1, weight:2`},
+		{"srp client service remove x _hap._udp", "Error 23: NotFound"}, {"srp client start fd00::1", "Error 7: InvalidArgs"}, {"srp client callback enable", "Done"},
+		{"srp client autostart", "Disabled"}, {"srp client autostart enable", "Done"}, {"srp client autostart", "Enabled"}, {"srp client state", "Disabled"},
+	} {
+		if got := device.do(c[0], 0); got[0] != c[1] {
+			t.Errorf("%s: %q, want %q", c[0], got, c[1])
+		}
+	}
+	x.ok("srp server enable")
+	device.await("srp client state", "Enabled")
+	device.await("srp client host state", "Registered")
+	mleid := x.ok("ipaddr mleid")
+	if got := device.ok("srp client server address"); got != mleid {
+		t.Errorf("server %s, want %s", got, mleid)
+	}
+	if got := device.ok("srp client server port"); got != "53535" {
+		t.Errorf("port %s", got)
+	}
+	own := device.ok("ipaddr mleid")
+	if got := strings.Join(x.do("srp server host", 0), "|"); got != "lamp.default.service.arpa.|    deleted: false|    addresses: ["+own+"]|Done" {
+		t.Errorf("%s", got)
+	}
+	if got := strings.Join(x.do("srp server service", 0), "|"); got != "lamp-1._hap._udp.default.service.arpa.|    deleted: false|    subtypes: _x,_y|    port: 1234|    priority: 1|    weight: 2|"+
+		"    ttl: 1800|    lease: 1800|    key-lease: 680400|    TXT: [a=62]|    host: lamp.default.service.arpa.|    addresses: ["+own+"]|Done" {
+		t.Errorf("%s", got)
+	}
+	if got := strings.Join(device.do("srp client service remove lamp-1 _hap._udp", 2*time.Second), "|"); !strings.Contains(got, `Removed service list:|    instance:"lamp-1"`) || !strings.Contains(got, "SRP client callback - error:OK") {
+		t.Errorf("%s", got)
+	}
+	if got := strings.Join(x.do("srp server service", 0), "|"); !strings.Contains(got, "deleted: true") {
+		t.Errorf("%s", got)
+	}
+	device.ok("srp client host remove 1")
+	w.Run(2 * time.Second)
+	if got := x.do("srp server host", 0); got[0] != "Done" {
+		t.Errorf("%q", got)
+	}
+	// By its anycast locator.
+	x.ok("srp server disable")
+	device.await("srp client state", "Disabled")
+	x.ok("srp server addrmode anycast")
+	x.ok("srp server enable")
+	device.await("srp client server port", "53")
+	device.ok("srp client host name other")
+	device.ok("srp client host address auto")
+	device.ok("srp client service add s _x._tcp 1")
+	device.await("srp client host state", "Registered")
+	device.ok("srp client stop")
+	if got := device.ok("srp client state"); got != "Disabled" {
+		t.Error(got)
+	}
 }

@@ -33,6 +33,8 @@ type Config struct {
 	Exit func()
 	// Version is what `version` shows, Platform what `platform` does.
 	Version, Platform string
+	// Store, if set, keeps the key that the SRP client registers names with.
+	Store thread.Store
 	// Border, if set, is what the node has of a border router.
 	Border BorderRouter
 	// NodeFilter, if set, is the medium's choice of nodes that are not heard.
@@ -55,6 +57,7 @@ type settings struct {
 	filter  macFilter
 	udp     udpSocket
 	coap    *coapService
+	srp     *srpClient // nil until a command needs it
 	device  device
 	level   uint64
 	started time.Time

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"gatewayd/dnssd/register"
 	"gatewayd/thread"
 	"gatewayd/thread/backbone"
 	"gatewayd/thread/dataset"
@@ -86,6 +87,12 @@ var known = []struct {
 	{publish.ErrNotStable, InvalidArgs},
 	{publish.ErrWrongPrefix, InvalidArgs},
 	{registrar.ErrRunning, InvalidState},
+	{register.ErrState, InvalidState},
+	{register.ErrInvalid, InvalidArgs},
+	{register.ErrExists, Already},
+	{register.ErrFull, NoBufs},
+	{register.ErrNotFound, NotFound},
+	{register.ErrDuplicated, 29},
 	{dataset.ErrDetached, InvalidState},
 	{dataset.ErrBusy, Busy},
 	{dataset.ErrUnchanged, Already},

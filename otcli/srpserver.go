@@ -13,6 +13,7 @@ import (
 
 func srpCommands() []command {
 	return []command{
+		{"client", group(srpClientCommands)},
 		{"server", group(srpServerCommands)},
 	}
 }

@@ -73,7 +73,7 @@ func (r *runner) live(ctx context.Context) error {
 		Exit:     func() { end = errExit },
 		Rand:     r.entropy,
 		Version:  r.version,
-		Platform: "SIMULATION", NodeFilter: r.air, Border: border,
+		Platform: "SIMULATION", NodeFilter: r.air, Border: border, Store: r.state,
 	})
 	radio.Start(r.pace.now(), node.Radio())
 	cli.Start()

@@ -33,6 +33,7 @@ var table = map[string]ring{
 	"border":             machine,
 	"dnssd":              machine,
 	"dnssd/mdns":         machine,
+	"dnssd/register":     machine,
 	"dnssd/srp":          machine,
 	"dtls":               machine,
 	"dtls/ecjpake":       machine,
