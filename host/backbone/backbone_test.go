@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"gatewayd/internal/netns"
 	"gatewayd/ndp"
@@ -53,19 +54,32 @@ func wire(t *testing.T) (near, far Link) {
 		return Link{Name: name, Index: l.Attrs().Index, LinkLocal: netip.MustParseAddr(addr), MAC: ndp.EUI48([6]byte(l.Attrs().HardwareAddr))}
 	}
 	near, far = up("near0", "fe80::1"), up("far0", "fe80::2")
-	// The kernel notices a little later that the wire has two ends.
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		a, err1 := net.Dial("udp6", "[fe80::2%near0]:9")
-		b, err2 := net.Dial("udp6", "[fe80::1%far0]:9")
-		if err1 == nil && err2 == nil {
-			a.Close()
-			b.Close()
-			return near, far
-		}
+	// The kernel notices a little later that the wire has two ends, and takes the
+	// addresses for its own.
+	for end := time.Now().Add(10 * time.Second); !isUp(t, near) || !isUp(t, far); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal(errors.Join(err1, err2))
+			t.Fatal("the wire does not come up")
 		}
 	}
+	return near, far
+}
+
+// isUp reports whether a link carries messages from its address.
+func isUp(t *testing.T, l Link) bool {
+	t.Helper()
+	k, err := netlink.LinkByIndex(l.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := netlink.AddrList(k, netlink.FAMILY_V6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := k.Attrs().OperState == netlink.OperUp && len(all) > 0
+	for _, a := range all {
+		up = up && a.Flags&unix.IFA_F_TENTATIVE == 0
+	}
+	return up
 }
 
 type heard struct {
