@@ -150,6 +150,9 @@ func startOn(t *testing.T, board, card string, tryboot bool, d *dongle, l *lan) 
 		args = append(args, "-M", "raspi3b", "-dtb", tree, "-drive", "file="+card+",if=sd,format=raw",
 			"-serial", "null", "-device", "usb-net,netdev=lan")
 	}
+	if !strings.Contains(cmdline, "gw.trial=") {
+		cmdline += " gw.trial=4s,4m" // a minute is long for a test
+	}
 	args = append(args, b.console.args()...)
 	args = append(args, "-append", fmt.Sprintf("%s gw.partition=%d", cmdline, slot))
 	if d != nil {
