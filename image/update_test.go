@@ -275,4 +275,12 @@ func TestUpdate(t *testing.T) {
 	if a := autoboot(t, c); a.Boot != 2 || !b.console.has("started from partition 2") {
 		t.Errorf("it is started from %+v", a)
 	}
+
+	// What a Raspberry Pi's firmware is told goes by the kernel's restart.
+	b.console.activate(30 * time.Second)
+	b.console.send("echo '0 tryboot' >/run/gatewayd/reboot-argument; reboot\r")
+	b.restarts(restartLimit)
+	if !b.console.has("Restarting system with command '0 tryboot'") {
+		t.Error("the kernel was not told to try the other slot")
+	}
 }

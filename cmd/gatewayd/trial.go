@@ -47,7 +47,7 @@ func (a *app) applianceTrial() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := findSlots()
 			if err != nil {
-				return err
+				return errors.Join(err, appliance.Abandon(appliance.AttemptFile, err, appliance.Restart))
 			}
 			t := appliance.Trial{
 				Slot: s.running, Version: s.image.Version, Autoboot: s.autoboot, Attempt: appliance.AttemptFile,

@@ -135,3 +135,18 @@ func (t *Trial) giveUp(a *Attempt, why string) error {
 	}
 	return t.Restart()
 }
+
+// Abandon is for a system that cannot tell which slot it was started from. If
+// that is one that was to be tried, the other one comes back; it is noted down
+// first, so that this happens once.
+func Abandon(file string, why error, restart func() error) error {
+	a, err := LoadAttempt(file)
+	if err != nil || a == nil || a.Outcome != Waiting && a.Outcome != OnTrial {
+		return err
+	}
+	a.Outcome, a.Why = Failed, bare(why)
+	if err := a.Save(file); err != nil {
+		return err
+	}
+	return restart()
+}

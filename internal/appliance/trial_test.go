@@ -168,6 +168,26 @@ func TestTrialWithoutNotes(t *testing.T) {
 	}
 }
 
+// A system that does not see its own card goes back, once.
+func TestAbandon(t *testing.T) {
+	dir := t.TempDir()
+	waiting, kept := filepath.Join(dir, "waiting"), filepath.Join(dir, "kept")
+	save(t, waiting, &Attempt{From: "1.1", To: "1.2", Slot: 3, Outcome: Waiting})
+	save(t, kept, &Attempt{From: "1.1", To: "1.2", Slot: 3, Outcome: Kept})
+	restarts := 0
+	for _, file := range []string{waiting, waiting, kept, filepath.Join(dir, "none")} {
+		if err := Abandon(file, errors.New("appliance: no vfat is mounted at /boot"), func() error { restarts++; return nil }); err != nil {
+			t.Error(err)
+		}
+	}
+	if a := load(t, waiting); restarts != 1 || a.Outcome != Failed || a.Why != "no vfat is mounted at /boot" {
+		t.Errorf("%d restarts, %+v", restarts, a)
+	}
+	if a := load(t, kept); a.Outcome != Kept {
+		t.Errorf("%+v", a)
+	}
+}
+
 func TestAttemptString(t *testing.T) {
 	for outcome, want := range map[Outcome]string{
 		Waiting: "Version 1.2 is to be started.",
