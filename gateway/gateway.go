@@ -47,8 +47,9 @@ type stack interface {
 	Stop()
 }
 
-// Gateway is a running gateway. One goroutine, that of Run, owns its stack and
-// everything it is made of; others reach it by Do.
+// Gateway is a running gateway. Its stack and everything it is made of belong to
+// whoever steps: those who read from the radio and from the host's interface,
+// and the goroutine of Run for all others, who reach it by Do.
 type Gateway struct {
 	cfg    Config
 	opt    Options
@@ -75,26 +76,24 @@ type Gateway struct {
 	url        radio.URL
 	dialer     *transport.Dialer // nil unless the radio is a device
 
-	gen      uint64 // of the port's present connection
-	lastErr  error  // why the radio's connection is away
-	radioWhy string // of the link's present state
+	owner    sync.Mutex // held by who steps
+	gen      uint64     // of the port's present connection
+	lastErr  error      // why the radio's connection is away
+	radioWhy string     // of the link's present state
 	calls    chan func()
-	packets  chan []byte
-	ipv4     chan []byte // from the NAT64's interface; nil without
-	dirty    bool        // the host's interface may have to change
-	leaving  bool        // it ends, and only says so
+	dirty    bool // the host's interface may have to change
+	leaving  bool // it ends, and only says so
 	sync     chan host.Config
 	hostHas  host.Config // what was last asked of the interface
+	timer    *time.Timer // of the stack's deadline
+	due      time.Time   // what it is set to; zero: nothing
+	ended    bool
 	repeats  repeats
 	started  time.Time
 	health   health
 	stopping chan struct{}
 	drivers  []func(context.Context) // of sockets that the stack has beside its radio
 }
-
-// fromHost bounds the datagrams that wait for the owner: a burst of a TCP
-// window at the mesh's MTU. The kernel drops what is beyond.
-const fromHost = 64
 
 // ErrStopped is returned by Do when the gateway has ended.
 var ErrStopped = errors.New("gateway: has stopped")
@@ -106,7 +105,7 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 		return err
 	}
 	g := &Gateway{cfg: cfg, opt: opt, log: opt.Log, started: time.Now(),
-		calls: make(chan func()), packets: make(chan []byte, fromHost), sync: make(chan host.Config, 1),
+		calls: make(chan func()), sync: make(chan host.Config, 1),
 		stopping: make(chan struct{})}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
@@ -145,6 +144,13 @@ func (g *Gateway) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer close(g.stopping)
+	g.timer = time.NewTimer(time.Hour)
+	defer g.timer.Stop()
+	g.owner.Lock() // until it loops
+	defer func() {
+		g.ended = true
+		g.owner.Unlock()
+	}()
 
 	if err := g.build(time.Now()); err != nil {
 		return err
@@ -166,7 +172,6 @@ func (g *Gateway) run(ctx context.Context) error {
 		defer g.tun.Close() // ends readTUN
 	}
 	if g.nat64 != nil {
-		g.ipv4 = g.nat64.packets
 		wg.Go(g.nat64.read)
 		defer g.nat64.tun.Close()
 	}
@@ -260,7 +265,9 @@ func (g *Gateway) build(now time.Time) error {
 		g.dialer = transport.NewDialer(g.url)
 		dial = g.dialer.Dial
 	}
-	g.port = transport.NewPort(transport.PortConfig{Dial: dial})
+	g.port = transport.NewPort(transport.PortConfig{Dial: dial, Handle: func(e transport.PortEvent) {
+		g.step(func() { g.portEvent(e) })
+	}})
 	return nil
 }
 
@@ -317,62 +324,67 @@ func (g *Gateway) startNetwork() error {
 	return g.node.Start()
 }
 
-// loop is the owner's: every input of the node, and time, in one place.
-func (g *Gateway) loop(ctx context.Context) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	var set time.Time // what the timer is set to; zero: nothing
-	for {
-		if g.dirty {
-			g.dirty = false
-			g.wantHost()
-			if g.infra != nil {
-				g.infra.update()
-			}
-			if g.services != nil && !g.leaving {
-				g.services.registrar.Update() // the role may be another
-			}
-			if g.backbone != nil && !g.leaving {
-				g.backbone.update()
-				g.domain.update()
-			}
+// step runs f as the owner of the stack, which is at the present time, and sees
+// to what follows from it. After the gateway's end it does nothing.
+func (g *Gateway) step(f func()) {
+	g.owner.Lock()
+	defer g.owner.Unlock()
+	if g.ended {
+		return
+	}
+	g.stack.Advance(time.Now())
+	f()
+	g.settle()
+}
+
+// settle sees to what a step has left to do, and to when the next one is due.
+func (g *Gateway) settle() {
+	if g.dirty {
+		g.dirty = false
+		g.wantHost()
+		if g.infra != nil {
+			g.infra.update()
 		}
-		if g.trel != nil {
-			g.trel.publish()
+		if g.services != nil && !g.leaving {
+			g.services.registrar.Update() // the role may be another
 		}
-		if at := g.stack.Deadline(); !at.Equal(set) {
-			set = at
-			if at.IsZero() {
-				timer.Stop()
-			} else {
-				timer.Reset(time.Until(at))
-			}
+		if g.backbone != nil && !g.leaving {
+			g.backbone.update()
+			g.domain.update()
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case e := <-g.port.Events():
-			g.stack.Advance(time.Now())
-			g.portEvent(e)
-		case p := <-g.packets:
-			g.stack.Advance(time.Now())
-			if g.filter == nil || g.filter.in(p) {
-				_ = g.stack.FromHost(p) // counted there
-			}
-		case p := <-g.ipv4:
-			g.stack.Advance(time.Now())
-			g.nat64.fromIPv4(p)
-		case f := <-g.calls:
-			g.stack.Advance(time.Now())
-			f()
-		case <-timer.C:
-			set = time.Time{}
-			g.stack.Advance(time.Now())
+	}
+	if g.trel != nil {
+		g.trel.publish()
+	}
+	if at := g.stack.Deadline(); !at.Equal(g.due) {
+		g.due = at
+		if at.IsZero() {
+			g.timer.Stop()
+		} else {
+			g.timer.Reset(time.Until(at))
 		}
 	}
 }
 
-// Do runs f in the goroutine that owns the Thread node and waits for it. f must
+// loop lets others own the stack until ctx ends, and steps for those who do not
+// by themselves.
+func (g *Gateway) loop(ctx context.Context) {
+	g.settle()
+	g.owner.Unlock()
+	defer g.owner.Lock()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case f := <-g.calls:
+			g.step(f)
+		case <-g.timer.C:
+			g.step(func() { g.due = time.Time{} })
+		}
+	}
+}
+
+// Do runs f while nobody else has the Thread node and waits for it. f must
 // not block. Afterwards it may still be running if ctx was cancelled. The error
 // is ErrMode if the gateway runs a plain 6LoWPAN network.
 func (g *Gateway) Do(ctx context.Context, f func(n *thread.Node)) error {
@@ -382,8 +394,8 @@ func (g *Gateway) Do(ctx context.Context, f func(n *thread.Node)) error {
 	return g.do(ctx, func() { f(g.node) })
 }
 
-// deliver runs f in the goroutine that owns the stack, and returns when it ran
-// or the gateway has ended.
+// deliver has the goroutine of Run step, and returns when it did or the gateway
+// has ended.
 func (g *Gateway) deliver(f func()) { _ = g.do(context.Background(), f) }
 
 func (g *Gateway) do(ctx context.Context, f func()) error {

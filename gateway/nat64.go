@@ -19,7 +19,6 @@ import (
 type translation struct {
 	g       *Gateway
 	tun     *host.TUN
-	packets chan []byte
 	nat     *nat64.Translator // nil while another serves the mesh
 	prefix  netip.Prefix
 	off     bool         // as the command line has it
@@ -45,7 +44,7 @@ func (g *Gateway) buildNAT64() error {
 		tun.Close()
 		return err
 	}
-	g.nat64 = &translation{g: g, tun: tun, packets: make(chan []byte, fromHost)}
+	g.nat64 = &translation{g: g, tun: tun}
 	return nil
 }
 
@@ -60,11 +59,8 @@ func (x *translation) read() {
 			}
 			return
 		}
-		select {
-		case x.packets <- append([]byte(nil), buf[:n]...):
-		case <-x.g.stopping:
-			return
-		}
+		p := append([]byte(nil), buf[:n]...)
+		x.g.step(func() { x.fromIPv4(p) })
 	}
 }
 

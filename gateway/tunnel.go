@@ -27,11 +27,11 @@ func (g *Gateway) readTUN() {
 			continue // the mesh has its own ways
 		}
 		p := append(make([]byte, 0, n+48), buf[:n]...) // room for an MPL option
-		select {
-		case g.packets <- p:
-		case <-g.stopping:
-			return
-		}
+		g.step(func() {
+			if g.filter == nil || g.filter.in(p) {
+				_ = g.stack.FromHost(p) // counted there
+			}
+		})
 	}
 }
 

@@ -17,7 +17,11 @@ const (
 
 // PortConfig configures a Port. Only Dial is required.
 type PortConfig struct {
-	Dial       func(context.Context) (Conn, error)
+	Dial func(context.Context) (Conn, error)
+	// Handle, if not nil, gets the events in place of Events, in the goroutine
+	// that reads: nobody has to be woken for them. Data is valid until it
+	// returns.
+	Handle     func(PortEvent)
 	MinBackoff time.Duration // before the second attempt; 100 ms
 	MaxBackoff time.Duration // between attempts; 5 s
 	Queue      int           // bytes that may wait to be written; 64 KiB
@@ -155,6 +159,10 @@ func (p *Port) Run(ctx context.Context) error {
 
 func (p *Port) emit(ctx context.Context, e PortEvent) {
 	e.At = time.Now()
+	if p.cfg.Handle != nil {
+		p.cfg.Handle(e)
+		return
+	}
 	select {
 	case p.events <- e:
 	case <-ctx.Done():
