@@ -35,6 +35,7 @@ func newKey(t *testing.T) string {
 // What Raspberry Pi Imager and its owner have written on the boot partition is
 // followed: who has the key comes in, and nobody else.
 func TestFirstBoot(t *testing.T) {
+	t.Parallel() // with the watchdog's test, which mostly waits
 	c := card(t)
 	key, stranger := newKey(t), newKey(t)
 	public, err := os.ReadFile(key + ".pub")
@@ -69,6 +70,11 @@ func TestFirstBoot(t *testing.T) {
 			t.Errorf("not %q in:\n%s", want, out)
 		}
 	}
+	screen, err := b.ssh(key, "root", "sleep 10; fold -w 80 /dev/vcs1")
+	if err != nil || !strings.Contains(screen, "Open http://cellar.local") || !strings.Contains(screen, "or http://10.0.2.15 ") || !strings.Contains(screen, "gatewayd.conf:2:") {
+		t.Errorf("%v; a monitor shows:\n%s", err, screen)
+	}
+
 	// At the console it is the password that counts.
 	b.console.plug()
 	b.console.send("\r")
@@ -155,6 +161,7 @@ func tomorrow(t *testing.T) string {
 
 // A gateway that hangs is started anew by the watchdog, and everything with it.
 func TestWatchdog(t *testing.T) {
+	t.Parallel()
 	b := startOn(t, "virt with a watchdog", card(t), false, nil, nil)
 	b.says(pageLimit, "is not on the air")
 	b.console.activate(30 * time.Second)
@@ -189,8 +196,10 @@ func TestZigbeeDongle(t *testing.T) {
 			go ncp(c)
 		}
 	}()
-	b := start(t, card(t), false, &dongle{t: t, socket: socket})
-	b.says(pageLimit, "of no use yet: /dev/ttyUSB0, QEMU USB SERIAL: it looks like Silicon Labs Zigbee (EZSP) firmware.", "flash OpenThread RCP firmware for this dongle")
+	c := card(t)
+	writeFile(t, c, 1, "gatewayd.conf", "address=10.0.2.15/24\ngateway=10.0.2.2\ndns=10.0.2.3\nntp=10.0.2.2:9\n")
+	b := start(t, c, false, &dongle{t: t, socket: socket})
+	b.says(pageLimit, "Connected by eth0 as 10.0.2.15", "No time server answers (10.0.2.2:9): is there a way to the internet?", "of no use yet: /dev/ttyUSB0, QEMU USB SERIAL: it looks like Silicon Labs Zigbee (EZSP) firmware.", "flash OpenThread RCP firmware for this dongle")
 	if !b.console.has("/dev/ttyUSB0, QEMU USB SERIAL: it looks like Silicon Labs Zigbee (EZSP) firmware; flash OpenThread RCP") {
 		t.Error("the console does not tell")
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"gatewayd/api"
@@ -28,6 +29,7 @@ type Options struct {
 	Links    func() []Link                             // towards the home's or plant's network
 	Problems func() []string                           // with the settings; nil: none
 	Notices  func() []string                           // of the system below the gateway; nil: none
+	NoTime   func() []string                           // time servers of which none answers; nil: not known
 	SSH      func() string                             // fingerprint of its key, "" if it is off; nil: nothing is said of it
 	Local    bool                                      // the host's name is found in "local."
 	Hostname func() string
@@ -46,6 +48,9 @@ func New(opt Options) *Page {
 	none := func() []string { return nil }
 	if opt.Problems == nil {
 		opt.Problems = none
+	}
+	if opt.NoTime == nil {
+		opt.NoTime = none
 	}
 	if opt.Notices == nil {
 		opt.Notices = none
@@ -87,6 +92,9 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v.SSH = new(p.opt.SSH())
 	}
 	v.Uplink = uplink(p.opt.Links())
+	if servers := p.opt.NoTime(); len(servers) > 0 && v.Uplink.Good {
+		v.Uplink.Advice = "No time server answers (" + strings.Join(servers, ", ") + "): is there a way to the internet? The devices' network needs none, but the times in the log may be wrong."
+	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write(v.Append(nil)) // who does not read is gone
 }

@@ -26,6 +26,7 @@ func TestPage(t *testing.T) {
 		links    []Link
 		problems []string
 		notices  []string
+		noTime   []string
 		ssh      *string
 		local    bool
 		want     []string
@@ -56,6 +57,10 @@ func TestPage(t *testing.T) {
 			want: []string{"gatewayd.conf:3: &lt;b&gt;", "These lines of gatewayd.conf are not followed"}},
 		{name: "no card", status: api.Status{Radio: ready, Network: net, Role: "leader"}, notices: []string{"The data partition cannot be used."},
 			want: []string{"This box", "The data partition cannot be used."}, not: []string{"gatewayd.conf"}},
+		{name: "no internet", status: api.Status{Radio: ready, Network: net, Role: "leader"}, links: []Link{eth}, noTime: []string{"pool.ntp.org"},
+			want: []string{"Connected by eth0", "No time server answers (pool.ntp.org): is there a way to the internet?"}},
+		{name: "no cable is worse", status: api.Status{Radio: ready, Network: net, Role: "leader"}, noTime: []string{"pool.ntp.org"},
+			want: []string{"No network cable"}, not: []string{"time server"}},
 		{name: "SSH is off", status: api.Status{Radio: ready, Network: net, Role: "leader"}, ssh: new(string),
 			want: []string{"SSH is off, because no key is given"}, not: []string{"ssh root", ".local"}},
 		{name: "SSH is on", status: api.Status{Radio: ready, Network: net, Role: "leader"}, ssh: new("SHA256:abc"), local: true,
@@ -68,7 +73,7 @@ func TestPage(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := New(Options{Version: "v1", Local: tt.local, SSH: sshOf(tt.ssh), Status: func(context.Context) (api.Status, error) { return tt.status, tt.err },
+			p := New(Options{Version: "v1", Local: tt.local, NoTime: func() []string { return tt.noTime }, SSH: sshOf(tt.ssh), Status: func(context.Context) (api.Status, error) { return tt.status, tt.err },
 				Links: func() []Link { return tt.links }, Problems: func() []string { return tt.problems },
 				Notices: func() []string { return tt.notices }, Hostname: func() string { return "gw-cellar" }})
 			w := httptest.NewRecorder()

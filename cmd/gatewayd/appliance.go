@@ -68,13 +68,13 @@ func (a *app) applianceSlot() *cobra.Command {
 }
 
 func (a *app) applianceTime() *cobra.Command {
-	var save string
+	var save, trouble string
 	c := &cobra.Command{
 		Use:   "time FILE...",
 		Short: "Keep the clock by the time servers in the first file that names some",
 		Args:  args(cobra.ArbitraryArgs),
 		RunE: func(c *cobra.Command, args []string) error {
-			return appliance.KeepTime(c.Context(), appliance.Time{Save: save, Log: slog.New(slog.NewTextHandler(a.err, nil)),
+			return appliance.KeepTime(c.Context(), appliance.Time{Save: save, Trouble: trouble, Log: slog.New(slog.NewTextHandler(a.err, nil)),
 				Servers: func() []string {
 					for _, file := range args {
 						if l := lines(file); len(l) > 0 {
@@ -85,6 +85,7 @@ func (a *app) applianceTime() *cobra.Command {
 				}})
 		},
 	}
+	c.Flags().StringVar(&trouble, "trouble", "/run/gatewayd/time", "file that is there while no server answers")
 	c.Flags().StringVar(&save, "save", "/data/clock", "file to save the time in")
 	return c
 }

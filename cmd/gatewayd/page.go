@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) pageCommand() *cobra.Command {
-	var listen, problems, notices, ssh, name string
+	var listen, problems, notices, clock, ssh, name string
 	var metrics bool
 	c := &cobra.Command{
 		Use:   "page",
@@ -42,6 +42,7 @@ free, NAME-2, becomes that and keeps it in the file.`,
 				Links:    links,
 				Problems: func() []string { return lines(problems) },
 				Notices:  func() []string { return lines(notices) },
+				NoTime:   func() []string { return lines(clock) },
 				SSH:      func() string { return strings.Join(lines(ssh), " ") },
 				Hostname: hostname,
 				Local:    name != "",
@@ -70,6 +71,7 @@ free, NAME-2, becomes that and keeps it in the file.`,
 	c.Flags().BoolVar(&metrics, "metrics", false, "also answer GET /metrics, for Prometheus")
 	c.Flags().StringVar(&problems, "problems", "", "file with what is wrong in the settings, one a line")
 	c.Flags().StringVar(&notices, "notices", "", "file with what else is wrong with this host, likewise")
+	c.Flags().StringVar(&clock, "no-time", "", "file with the time servers that do not answer, if none does")
 	c.Flags().StringVar(&ssh, "ssh", "", "file with the fingerprint of this host's SSH key, if there is SSH")
 	c.Flags().StringVar(&name, "name", "", "publish the host's name, and keep in this file the one that it gets if it is taken")
 	return c

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +37,7 @@ const fallbackServer = "pool.ntp.org"
 type Time struct {
 	Servers func() []string // names or addresses, with a port or without; asked in order; none: the pool
 	Save    string          // file to which the time is written now and then, in seconds of Unix's
+	Trouble string          // file that says, while it is there, which servers do not answer
 	Log     *slog.Logger
 
 	set func(offset, maxError time.Duration) error // of the clock; nil: the system's
@@ -64,11 +66,15 @@ func KeepTime(ctx context.Context, o Time) error {
 		switch {
 		case err == nil:
 			retry, said = firstRetry, ""
+			_ = os.Remove(o.Trouble) // most often there is none
 			poll.Reset(pollEvery)
 			continue
 		case ctx.Err() == nil && err.Error() != said:
 			said = err.Error()
 			o.Log.Warn("no time server answers, trying again", "id", "TIME-SERVER", "err", err)
+			if err := renameio.WriteFile(o.Trouble, []byte(strings.Join(o.servers(), ", ")+"\n"), 0o644); err != nil {
+				o.Log.Warn("this is not told to others", "id", "TIME-SERVER", "err", err)
+			}
 		}
 		poll.Reset(retry)
 		retry = min(2*retry, lastRetry)
@@ -77,12 +83,8 @@ func KeepTime(ctx context.Context, o Time) error {
 
 // once asks until one server answers, and sets the clock.
 func (o *Time) once(ctx context.Context) error {
-	servers := o.Servers()
-	if len(servers) == 0 {
-		servers = []string{fallbackServer}
-	}
 	var errs []error
-	for _, server := range servers {
+	for _, server := range o.servers() {
 		s, err := ask(ctx, server)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", server, err))
@@ -98,6 +100,13 @@ func (o *Time) once(ctx context.Context) error {
 		return nil
 	}
 	return errors.Join(errs...)
+}
+
+func (o *Time) servers() []string {
+	if l := o.Servers(); len(l) > 0 {
+		return l
+	}
+	return []string{fallbackServer}
 }
 
 func (o *Time) save() {
