@@ -222,7 +222,7 @@ func TestTRELTwoGateways(t *testing.T) {
 	if took > time.Second {
 		t.Errorf("a new address is known after %v", took)
 	}
-	for _, s := range []string{"ifconfig up", "thread start"} {
+	for _, s := range []string{"routerselectionjitter 1", "ifconfig up", "thread start"} {
 		b(s)
 	}
 	second.waitRole(150*time.Second, "router")
