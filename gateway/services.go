@@ -63,7 +63,7 @@ func (g *Gateway) buildServices() error {
 			s.publish(r.Host)
 		}
 	}
-	s.registrar = registrar.New(registrar.Config{Server: s.srp, IP: g.node.IP(), Publisher: g.node.Publisher(),
+	s.registrar = registrar.New(registrar.Config{Server: s.srp, IP: g.node.IP(), Publisher: g.node.Publisher(), Addresses: g.node.Addr(),
 		Attached: g.node.MLE().Attached, Port: srp.FirstPort, Resolver: true})
 	s.registrar.SetEnabled(true)
 	g.node.IP().HandleUDP(dnssd.ResolverPort, func(d *ip.Datagram) { s.dns.Receive(d.Src, d.Payload) })

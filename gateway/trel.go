@@ -17,7 +17,7 @@ import (
 type overInfra struct {
 	g      *Gateway
 	socket *trelSocket
-	links  []int // numbers of the interfaces, in order
+	links  []int  // numbers of the interfaces, in order
 	name   string // of the service
 	told   trel.TXT
 	toldOn []int // nil: nothing is said

@@ -20,7 +20,7 @@ import (
 const (
 	toranjLimit    = 5 * time.Minute // for one attempt
 	toranjAttempts = 3               // OpenThread's own runner makes up to eight
-	toranjLast     = 35              // scripts after this one are for border routing and other radios
+	toranjLast     = 401             // scripts after this one are for several border routers and other radios
 )
 
 // toranjMode says which nodes of a script are ours.
@@ -116,7 +116,7 @@ func toranjProgram(t *testing.T) string {
 // toranjChosen are the scripts to run, by name.
 func toranjChosen(t *testing.T, dir string) []string {
 	t.Helper()
-	all, err := filepath.Glob(filepath.Join(dir, "test-0*.py"))
+	all, err := filepath.Glob(filepath.Join(dir, "test-*.py"))
 	if err != nil || len(all) == 0 {
 		t.Fatalf("no scripts in %s: %v", dir, err)
 	}
@@ -144,7 +144,7 @@ func promises(t *testing.T) map[string][]bool {
 	for line := range strings.Lines(string(b)) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
 		name := strings.TrimSpace(cells[0])
-		if len(cells) <= len(toranjModes) || len(name) < 4 || name[0] != '0' {
+		if len(cells) <= len(toranjModes) || len(name) < 4 || name[0] != '0' && name[0] != '4' {
 			continue
 		}
 		for _, c := range cells[1 : 1+len(toranjModes)] {

@@ -33,7 +33,7 @@ func NewBorder(node *thread.Node, random *rand.Rand, store border.Store) (*Borde
 		return nil, err
 	}
 	return &Border{node: node, rand: random, store: store, registrar: registrar.New(registrar.Config{Server: server, IP: node.IP(),
-		Publisher: node.Publisher(), Attached: node.MLE().Attached, Port: srp.FirstPort})}, nil
+		Publisher: node.Publisher(), Addresses: node.Addr(), Attached: node.MLE().Attached, Port: srp.FirstPort})}, nil
 }
 
 // Update is to be called when the node's role, addresses or network data are

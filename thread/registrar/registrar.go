@@ -10,6 +10,7 @@ import (
 	"net/netip"
 
 	"gatewayd/dnssd/srp"
+	"gatewayd/thread/addr"
 	"gatewayd/thread/ip"
 	"gatewayd/thread/link"
 	"gatewayd/thread/publish"
@@ -53,6 +54,9 @@ type Config struct {
 	Publisher *publish.Publisher
 	Attached  func() bool
 	Port      uint16 // where updates come to, beside AnycastPort
+	// Addresses is the node's address resolution, which learns where the
+	// addresses of hosts are that register.
+	Addresses *addr.Resolver
 	// Resolver says that somebody else has AnycastPort, and passes updates on.
 	Resolver bool
 }
@@ -66,7 +70,28 @@ type Registrar struct {
 }
 
 // New returns a Registrar.
-func New(cfg Config) *Registrar { return &Registrar{cfg: cfg} }
+func New(cfg Config) *Registrar {
+	r := &Registrar{cfg: cfg}
+	cfg.Server.Subscribe(r.registered)
+	return r
+}
+
+// registered notes that the addresses of a host are where its update came from,
+// of those that were not known: the first datagram to it need not wait.
+func (r *Registrar) registered(e srp.Event) {
+	if e.Kind != srp.HostUpdated && e.Kind != srp.HostRenewed {
+		return
+	}
+	rloc16, ok := r.cfg.Addresses.Lookup(e.From.Addr())
+	if !ok {
+		return
+	}
+	for _, a := range e.Host.Addrs {
+		if _, known := r.cfg.Addresses.Lookup(a); !known {
+			r.cfg.Addresses.Heard(a, rloc16, true)
+		}
+	}
+}
 
 // Server keeps what is registered.
 func (r *Registrar) Server() *srp.Server { return r.cfg.Server }
