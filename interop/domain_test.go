@@ -283,3 +283,52 @@ func TestDomainBesideOpenThread(t *testing.T) {
 		t.Errorf("their device had %s and has %s", third, again)
 	}
 }
+
+// When the primary Backbone Router of a mesh is one no more, the next one
+// answers for its devices: hosts of the LAN go on reaching them, by the other
+// gateway.
+func TestDomainTakeOver(t *testing.T) {
+	rcp := otProgram(t, "ot-rcp")
+	ns := newRCPNetns(t)
+	ns.env = []string{nextOffset()}
+	l := newLAN(t, ns)
+	ns2 := l.second(ns)
+	socket := filepath.Join(t.TempDir(), "rcp")
+	ns.startMode("proxy", socket, "spinel+hdlc+forkpty://"+rcp+"?forkpty-arg=7")
+	first := startGateway(t, ns, "spinel+hdlc+forkpty://"+rcp+"?forkpty-arg=1", "--infra", l.gate, "--domain", domainPrefix, "--trel", "off")
+	first.form()
+	second := startGateway(t, ns2, "spinel+hdlc+unix://"+socket, "--infra", l.gate, "--domain", domainPrefix, "--trel", "off")
+	second.ctl("ctl", "routerselectionjitter", "1") // who is about to be a router does not take over
+	second.ctl("dataset", "import", strings.TrimSpace(first.ctl("dataset", "export")))
+	second.waitRole(60*time.Second, "router")
+	c := ns.device(first.bin, 2, first.dataset())
+	addr := inDomain(t, c)
+	first.registered(addr, 40*time.Second)
+	l.onLink(addr, 40*time.Second)
+	l.address(40 * time.Second)
+	l.ping(addr, 16)
+	if n := l.neighbour(addr); !strings.Contains(n, ns.mac(l.gate)) {
+		t.Errorf("%s is found at %q, not at the primary's", addr, n)
+	}
+	if s := second.ctl("ctl", "bbr", "state"); !strings.Contains(s, "Secondary") {
+		t.Errorf("the second gateway is %q", s)
+	}
+	first.ctl("ctl", "bbr", "disable")
+	second.registered(addr, 60*time.Second)
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(l.neighbour(addr), ns2.mac(l.gate)); time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s is found at %q still", addr, l.neighbour(addr))
+		}
+	}
+	l.ping(addr, 16)
+}
+
+// mac is an interface's link-layer address.
+func (n *rcpNetns) mac(ifname string) string {
+	n.t.Helper()
+	out, err := n.command("cat", "/sys/class/net/"+ifname+"/address").CombinedOutput()
+	if err != nil {
+		n.t.Fatalf("%v: %s", err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
