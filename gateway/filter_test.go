@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gatewayd/border"
+	"gatewayd/eap"
+	"gatewayd/enrol"
 	"gatewayd/host/doctor"
 	"gatewayd/host/firewall"
 	"gatewayd/otcli"
@@ -393,4 +395,53 @@ func TestBorderCommandLine(t *testing.T) {
 	until(t, "SRP server", 40*time.Second, func() bool { return g.command(t, "srp server state") == "running" })
 	a = two.address(omr(t, g, netip.Prefix{}))
 	until(t, "answer to the host", 20*time.Second, func() bool { return pings(lan, a) })
+}
+
+// The rules hold in a plain network, too, whose registrations tell who has which
+// address.
+func TestLowpanPolicy(t *testing.T) {
+	lan, inside := namespaces(t)
+	if !inside {
+		return
+	}
+	const key = "000102030405060708090a0b0c0d0e0f"
+	psk, err := enrol.ParsePSK(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := ParseConfig("c.toml", []byte(`
+[[egress-rule]]
+device  = "18b4300000000002"
+proto   = "icmp"
+verdict = "drop"
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Mode, cfg.DataDir = ModeLowpan, t.TempDir()
+	cfg.Radio, cfg.TUN, cfg.Infra, cfg.PD = "sim:1", "wpan0", "infra0", "off"
+	g, _ := start(t, cfg, Options{})
+	if err := g.DoLowpan(t.Context(), func(l *Lowpan) {
+		if err := l.List.Add(enrol.Entry{Identity: "pump", Method: eap.TypePSK, PSK: psk}, false); err != nil {
+			t.Error(err)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	two, three := startDevice(t, "sim:2", key, nil), startDevice(t, "sim:3", key, nil)
+	a2, host := two.address(), hostAddress(t, lan)
+	until(t, "answer of the device, which a host began to talk to", 20*time.Second, func() bool { return pings(lan, a2) })
+	if two.ping(host, 16, 2) != 0 {
+		t.Error("the rule has no effect")
+	}
+	if three.ping(host, 16, 2) == 0 || !pings("", a2) {
+		t.Error("the rule has an effect on what it is not about")
+	}
+	if err := g.DoLowpan(t.Context(), func(*Lowpan) {
+		if f, ok := g.Filter(); !ok || !f.InForce || f.Dropped.Egress == 0 || len(f.Policy.Addresses[firewall.EUI64{0x18, 0xb4, 0x30, 7: 2}]) == 0 {
+			t.Errorf("%+v %+v", f, f.Dropped)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
