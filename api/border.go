@@ -1,10 +1,12 @@
 package api
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"gatewayd/border"
@@ -26,6 +28,32 @@ type Border struct {
 	Peers          []string     `json:"peers"`           // other border routers, RLOC16
 	PeersElsewhere bool         `json:"peers_on_other_links,omitempty"`
 	Links          []BorderLink `json:"links"`
+	Filter         *Filter      `json:"filter,omitempty"` // absent without an interface on the host
+}
+
+// Filter is the packet filter between the mesh and elsewhere.
+type Filter struct {
+	InForce bool            `json:"in_force"`
+	Problem string          `json:"problem,omitempty"` // why it is not
+	Closed  bool            `json:"closed,omitempty"`  // nothing passes for that reason
+	Inbound string          `json:"inbound"`
+	Egress  string          `json:"egress"`
+	Devices []FilterDevice  `json:"devices,omitempty"` // that rules name by EUI-64
+	Dropped *FilterCounters `json:"dropped,omitempty"` // packets
+}
+
+// FilterDevice is a device with the addresses that it is known to have.
+type FilterDevice struct {
+	EUI64     string   `json:"eui64"`
+	Addresses []string `json:"addresses"`
+}
+
+// FilterCounters are packets by why they were dropped.
+type FilterCounters struct {
+	Spoofed uint64 `json:"spoofed"`
+	Inbound uint64 `json:"inbound"`
+	Egress  uint64 `json:"egress"`
+	Other   uint64 `json:"other"`
 }
 
 // BorderLink is an infrastructure link.
@@ -85,6 +113,10 @@ func (s *Server) border(_ http.ResponseWriter, r *http.Request) (any, error) {
 			if _, state, asked := s.gw.Delegation(); asked {
 				out.Delegation = state.String()
 			}
+			if f, ok := s.gw.Filter(); ok {
+				cfg := s.gw.Config()
+				out.Filter = filterOf(&f, cfg.Egress)
+			}
 		}
 		return st, present
 	}
@@ -110,6 +142,25 @@ func (s *Server) plainBorder(out *Border, st *border.Status) {
 	if slices.ContainsFunc(d.Prefixes, func(p dhcp6.Delegated) bool { return p.Prefix.Contains(st.OMR.Favored.Addr()) }) {
 		out.Delegated = out.OMR
 	}
+}
+
+func filterOf(f *gateway.Filter, egress string) *Filter {
+	out := &Filter{InForce: f.InForce, Closed: f.Closed, Inbound: f.Policy.Inbound.String(), Egress: egress}
+	if f.Why != nil {
+		out.Problem = f.Why.Error()
+	}
+	for id, addrs := range f.Policy.Addresses {
+		d := FilterDevice{EUI64: hex.EncodeToString(id[:]), Addresses: []string{}}
+		for _, a := range addrs {
+			d.Addresses = append(d.Addresses, a.String())
+		}
+		out.Devices = append(out.Devices, d)
+	}
+	slices.SortFunc(out.Devices, func(a, b FilterDevice) int { return strings.Compare(a.EUI64, b.EUI64) })
+	if c := f.Dropped; c != nil {
+		out.Dropped = &FilterCounters{Spoofed: c.Spoofed, Inbound: c.Inbound, Egress: c.Egress, Other: c.Other}
+	}
+	return out
 }
 
 func borderOf(out *Border, st *border.Status, now time.Time) {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/netip"
 	"reflect"
 	"testing"
@@ -9,6 +10,8 @@ import (
 	"gatewayd/border"
 	"gatewayd/dnssd"
 	"gatewayd/dnssd/srp"
+	"gatewayd/gateway"
+	"gatewayd/host/firewall"
 )
 
 func TestBorderOf(t *testing.T) {
@@ -28,6 +31,20 @@ func TestBorderOf(t *testing.T) {
 			Routers: []BorderRouter{{Address: "fe80::1", Reachable: true, Peer: true, Age: 1}}}}}
 	if !reflect.DeepEqual(out, want) {
 		t.Errorf("\n%+v, want\n%+v", out, want)
+	}
+}
+
+func TestFilterOf(t *testing.T) {
+	f := gateway.Filter{InForce: true, Dropped: &firewall.Counters{Spoofed: 1, Inbound: 2, Egress: 3, Other: 4},
+		Policy: firewall.Policy{Inbound: firewall.InboundNone, Addresses: map[firewall.EUI64][]netip.Addr{{7: 2}: {netip.MustParseAddr("fd00::2")}, {7: 1}: nil}}}
+	want := &Filter{InForce: true, Inbound: "none", Egress: "drop", Dropped: &FilterCounters{1, 2, 3, 4},
+		Devices: []FilterDevice{{"0000000000000001", []string{}}, {"0000000000000002", []string{"fd00::2"}}}}
+	if got := filterOf(&f, "drop"); !reflect.DeepEqual(got, want) {
+		t.Errorf("\n%+v, want\n%+v", got, want)
+	}
+	f = gateway.Filter{Why: errors.New("no nftables"), Closed: true}
+	if got := filterOf(&f, "accept"); got.InForce || !got.Closed || got.Problem != "no nftables" || got.Dropped != nil || got.Inbound != "local" {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -45,6 +45,23 @@ func (a *app) printBorder(b *api.Border) {
 	if b.PeersElsewhere {
 		p.add("", "some of them are on none of our links: are these one network?")
 	}
+	if f := b.Filter; f != nil {
+		what := "inbound " + f.Inbound + ", egress " + f.Egress
+		if !f.InForce {
+			passes := "everything passes"
+			if f.Closed {
+				passes = "nothing passes"
+			}
+			what = "none, " + passes + ": " + f.Problem
+		}
+		p.add("packet filter", what)
+		for _, d := range f.Devices {
+			p.add("  rules for "+d.EUI64, strings.Join(d.Addresses, " "))
+		}
+		if c := f.Dropped; c != nil {
+			p.add("  dropped", fmt.Sprintf("%d inbound, %d egress, %d spoofed, %d other", c.Inbound, c.Egress, c.Spoofed, c.Other))
+		}
+	}
 	for _, l := range b.Links {
 		state := "down"
 		if l.Up {
