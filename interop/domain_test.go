@@ -143,6 +143,17 @@ func TestDomain(t *testing.T) {
 	}
 	g.registered(own, 30*time.Second)
 	l.ping(own, 16)
+	// A host that has an address of the domain itself is answered there.
+	const hosts = "fd00:7d03:7d03:7d03::abcd"
+	if out, err := l.host.command("ip", "-6", "addr", "add", hosts+"/128", "dev", "lan0", "nodad").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, c := range []*otCLI{router, sleepy} {
+		to := inDomain(t, c)
+		if out, err := l.host.command("ping", "-6", "-n", "-c", "5", "-i", "0.5", "-W", "3", "-I", hosts, to).CombinedOutput(); err != nil {
+			t.Errorf("%s does not answer %s: %v: %s", to, hosts, err, out)
+		}
+	}
 	// A host that wants a device's address for itself is told.
 	addr := inDomain(t, router)
 	if out, err := l.host.command("sysctl", "-qw", "net.ipv6.conf.lan0.accept_dad=1").CombinedOutput(); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"gatewayd/alarm"
 	"gatewayd/ieee802154"
+	"gatewayd/ipv6"
 	"gatewayd/radio"
 	"gatewayd/thread/addr"
 	"gatewayd/thread/backbone"
@@ -248,7 +249,12 @@ func (n *Node) Table() *neighbor.Table     { return &n.table }
 func (n *Node) Rand() *rand.Rand           { return n.rand }
 
 // FromHost takes a datagram that the host wants on the mesh.
-func (n *Node) FromHost(packet []byte) error { return n.ip.FromHost(packet) }
+func (n *Node) FromHost(packet []byte) error {
+	if h, _, err := ipv6.DecodeHeader(packet); err == nil && !n.ip.Has(h.Src) {
+		n.backbone.FromBeyond(h.Src)
+	}
+	return n.ip.FromHost(packet)
+}
 
 // InterfaceUp turns the radio on, so that the node can scan, be joined, or
 // attach; InterfaceDown turns it off and ends what it was part of.

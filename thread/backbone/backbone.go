@@ -280,6 +280,15 @@ func (r *Router) abroadIs(dua netip.Addr) {
 	r.abroad[dua] = now.Add(abroadFor)
 }
 
+// FromBeyond takes that a datagram came from the backbone: a source in the
+// domain that no device has registered is there, so that answers to it leave the
+// mesh.
+func (r *Router) FromBeyond(src netip.Addr) {
+	if r.state == Primary && r.domain.Contains(src) && r.proxy(src) < 0 {
+		r.abroadIs(src)
+	}
+}
+
 func (r *Router) forgetAbroad(dua netip.Addr) { delete(r.abroad, dua) }
 
 // Abroad reports whether an address of the domain is in another mesh, reached

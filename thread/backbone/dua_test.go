@@ -332,8 +332,23 @@ func TestDuplicateOverBackbone(t *testing.T) {
 	if len(q.Proxies()) != 0 || q.errors[len(q.errors)-1] != fmt.Sprintf("%v %x %v", dua(5), id(5), netip.Addr{}) {
 		t.Errorf("%+v, %q", q.Proxies(), q.errors)
 	}
+	// A host of the link with an address of the domain is beyond, as long as it is
+	// heard, and a registered device is not.
+	p.registerDUA(DUARegistration{Target: dua(6), MLEID: id(6)}, 0x0401)
+	for _, a := range []netip.Addr{dua(6), dua(7), netip.MustParseAddr("2001:db8::7")} {
+		p.FromBeyond(a)
+		if p.Abroad(a) != (a == dua(7)) {
+			t.Errorf("%v is beyond: %v", a, p.Abroad(a))
+		}
+	}
+	for i := range uint16(2 * maxAbroad) {
+		p.FromBeyond(dua(0x1000 + i))
+	}
+	if len(p.abroad) > maxAbroad || !p.Abroad(dua(0x1000+2*maxAbroad-1)) {
+		t.Errorf("%d addresses are beyond", len(p.abroad))
+	}
 	both(5 * time.Minute)
-	if q.Abroad(dua(1)) {
+	if q.Abroad(dua(1)) || p.Abroad(dua(7)) {
 		t.Error("still believed abroad")
 	}
 }
