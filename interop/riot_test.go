@@ -72,7 +72,6 @@ func startRIOT(t *testing.T, program string, args ...string) *riotNode {
 // G is the gateway's station, H hears it, R does too, F hears R only.
 type riotNetwork struct {
 	t    *testing.T
-	ns   *rcpNetns
 	gate *gateway
 	at   string // the dispatcher
 
