@@ -78,10 +78,10 @@ func capabilities() (uint64, error) {
 }
 
 func processes() (list []process) {
-	files, _ := filepath.Glob("/proc/[0-9]*/comm")
-	for _, file := range files {
-		b, err := os.ReadFile(file)
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+	dirs, _ := filepath.Glob("/proc/[0-9]*") // a pattern for the files would list each folder
+	for _, dir := range dirs {
+		b, err := os.ReadFile(filepath.Join(dir, "comm"))
+		pid, _ := strconv.Atoi(filepath.Base(dir))
 		if err == nil && sameNetwork(pid) {
 			list = append(list, process{pid, strings.TrimSpace(string(b))})
 		}
