@@ -8,6 +8,7 @@ import (
 
 	"gatewayd/dnssd/mdns"
 	"gatewayd/host/doctor"
+	"gatewayd/internal/filepages"
 	"gatewayd/radio/spinel"
 )
 
@@ -55,6 +56,10 @@ func (g *Gateway) watchHealth(ctx context.Context) {
 		now := doctor.Run(ctx, o)
 		if ctx.Err() != nil {
 			return
+		}
+		// An examination takes much that nothing else does.
+		if err := filepages.Unmap(); err != nil {
+			g.log.Debug("what the examination needed stays mapped", "id", "GW-MEMORY", "err", err)
 		}
 		came, went := g.health.take(now, time.Now())
 		for _, f := range came {

@@ -7,11 +7,13 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"gatewayd/api"
 	"gatewayd/gateway"
+	"gatewayd/internal/filepages"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -59,6 +61,10 @@ func oneProcessor() {
 	}
 }
 
+// startTime is longer than starting takes, the attaching to a stored network
+// included.
+const startTime = 10 * time.Second
+
 // serve runs a gateway and answers commands to it.
 func (a *app) serve(ctx context.Context, cfg gateway.Config) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -85,6 +91,11 @@ func (a *app) serve(ctx context.Context, cfg gateway.Config) error {
 		if err := notify("READY=1"); err != nil {
 			log.Warn("the service manager was not told", "id", "GW-NOTIFY", "err", err)
 		}
+		defer time.AfterFunc(startTime, func() {
+			if err := filepages.Unmap(); err != nil {
+				log.Debug("what starting needed stays mapped", "id", "GW-MEMORY", "err", err)
+			}
+		}).Stop()
 		srv := api.NewServer(g, api.ServerConfig{Version: version, Log: log, Events: events})
 		served = srv.Serve(ctx, l)
 		cancel() // a gateway that nobody can command is of no use
