@@ -17,6 +17,7 @@ import (
 type lan struct {
 	card, peer string // sockets
 	quiet      bool   // there is nothing else: no DHCP, no way out
+	out        bool   // there is a router
 }
 
 func newLAN(t *testing.T) *lan {
@@ -25,13 +26,17 @@ func newLAN(t *testing.T) *lan {
 }
 
 // args are QEMU's for a network interface's other end of that name. user is
-// QEMU's own network, which gives addresses by DHCP but no IPv6, and leads
-// nowhere.
+// QEMU's own network, which gives addresses by DHCP but no IPv6; unless there is
+// a router, neither a default route.
 func (l *lan) args(name, user string) []string {
 	if l.quiet {
 		return []string{"-netdev", cable(name, l.card, l.peer)}
 	}
-	return []string{"-netdev", user + ",ipv6=off,restrict=on,id=user", "-netdev", cable("wire", l.card, l.peer),
+	user += ",ipv6=off"
+	if !l.out {
+		user += ",restrict=on"
+	}
+	return []string{"-netdev", user + ",id=user", "-netdev", cable("wire", l.card, l.peer),
 		"-netdev", "hubport,hubid=0,id=port0,netdev=user", "-netdev", "hubport,hubid=0,id=port1,netdev=wire", "-netdev", "hubport,hubid=0,id=" + name}
 }
 

@@ -69,6 +69,7 @@ const traces = `(find / -xdev -name '*gatewayd*' -not -path '/root/*' -not -path
 func TestPackage(t *testing.T) {
 	deb, image := os.Getenv("GATEWAYD_DEB"), os.Getenv("GATEWAYD_IMAGE")
 	d, l := newDongle(t), newLAN(t)
+	l.out = true // the interface is chosen by the default route
 	vm := debian(t, deb, d, l)
 	vm.until(debianLimit, "systemctl is-system-running --wait | grep -E 'running|degraded'")
 	vm.until(time.Minute, "ip -4 route | grep default")
