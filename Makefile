@@ -59,9 +59,9 @@ packages:
 # The appliance's image out of Debian's parts, started in QEMU: docs/appliance.md.
 # Needs qemu-system-arm, genimage, mtools, dosfstools, e2fsprogs, kmod, cpio, zstd.
 IMAGE := dist/image-test
-card:
+card: build
 	CGO_ENABLED=0 GOARCH=arm64 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(IMAGE)/gatewayd ./cmd/gatewayd
-	image/debian.sh $(IMAGE)/gatewayd $(IMAGE)
+	GATEWAYD_HOST_PROGRAM=$(CURDIR)/bin/gatewayd image/debian.sh $(IMAGE)/gatewayd $(IMAGE)
 
 image-test: build card
 	GATEWAYD_IMAGE=$(CURDIR)/$(IMAGE)/sdcard.img GATEWAYD_HOST_PROGRAM=$(CURDIR)/bin/gatewayd \

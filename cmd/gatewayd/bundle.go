@@ -52,6 +52,9 @@ func (a *app) updateBundle() *cobra.Command {
 		Example: `  gatewayd update bundle --key signing.key --board raspberrypi --version 1.2 slot.vfat raspberrypi.update`,
 		Args:    args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, args []string) (err error) {
+			if keyFile == "" || m.Board == "" || m.Version == "" {
+				return usageError{errors.New("want --key, --board and --version")}
+			}
 			k, err := update.LoadPrivateKey(keyFile)
 			if err != nil {
 				return err
@@ -73,9 +76,6 @@ func (a *app) updateBundle() *cobra.Command {
 	c.Flags().StringVar(&m.Board, "board", "", "board that the update is for")
 	c.Flags().StringVar(&m.Version, "version", "", "version that it is: 1.2, 1.2-rc1, 1.2-14-g0123abc")
 	c.Flags().StringVar(&m.Minimum, "minimum", "", "oldest version that takes it (default any)")
-	for _, name := range []string{"key", "board", "version"} {
-		_ = c.MarkFlagRequired(name) // there is such a flag
-	}
 	return c
 }
 
@@ -88,6 +88,9 @@ func (a *app) updateSign() *cobra.Command {
 on one machine and signed on another, which has the key and nothing else.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) (err error) {
+			if keyFile == "" {
+				return usageError{errors.New("want --key")}
+			}
 			k, err := update.LoadPrivateKey(keyFile)
 			if err != nil {
 				return err
@@ -104,6 +107,5 @@ on one machine and signed on another, which has the key and nothing else.`,
 		},
 	}
 	c.Flags().StringVar(&keyFile, "key", "", "file with the key to sign with")
-	_ = c.MarkFlagRequired("key") // there is such a flag
 	return c
 }

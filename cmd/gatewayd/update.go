@@ -340,8 +340,9 @@ func (a *app) factoryReset() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "factory-reset",
 		Short: "Make the appliance forget everything but its software",
-		Long: `Make the appliance forget its networks, its keys and its devices, and what
-gatewayd.conf says: it restarts, and is as it was flashed but for updates. An
+		Long: `Make the appliance forget its networks, its keys and its devices, and the
+settings on its boot partition: it restarts, and is as it was flashed but for
+updates. An
 empty file named factory-reset on the boot partition does the same at the next
 start.`,
 		Args: args(cobra.NoArgs),
@@ -361,6 +362,6 @@ start.`,
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do it")
-	c.Flags().BoolVar(&settingsStay, "keep-settings", false, "leave gatewayd.conf alone")
+	c.Flags().BoolVar(&settingsStay, "keep-settings", false, "leave the settings on the boot partition alone")
 	return c
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -21,9 +22,6 @@ const (
 )
 
 var resetFiles = []string{resetFile, resetFile + ".txt"}
-
-// SettingsFile is on the boot partition.
-const SettingsFile = "gatewayd.conf"
 
 // dataPartition is the last one of the card, whatever is left of what is in it.
 const dataPartition = 4
@@ -68,7 +66,7 @@ func (c *Card) Reset(empty string, log func(string)) error {
 	}
 	return c.writing(func() error {
 		if !settingsStay {
-			if err := shred(filepath.Join(c.boot, SettingsFile)); err != nil {
+			if err := c.shredSettings(); err != nil {
 				return err
 			}
 		}
@@ -80,6 +78,21 @@ func (c *Card) Reset(empty string, log func(string)) error {
 		log("factory reset done")
 		return nil
 	})
+}
+
+// shredSettings takes off the boot partition what its owner has put there:
+// settings, and what was meant to be some.
+func (c *Card) shredSettings() error {
+	names := slices.Clone(settingsFiles)
+	for _, s := range strange {
+		names = append(names, s.name)
+	}
+	for _, name := range names {
+		if err := shred(filepath.Join(c.boot, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // shred overwrites a file where it is, and removes it.

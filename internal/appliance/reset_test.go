@@ -144,8 +144,20 @@ func TestRequestReset(t *testing.T) {
 		t.Error(err)
 	}
 	// Without the file nothing happens, whatever card this is.
-	if err := bootPartition(t, map[string]string{SettingsFile: "hostname=a"}).Reset("", func(string) { t.Error("a reset") }); err != nil {
+	if err := bootPartition(t, map[string]string{settingsFile: "hostname=a"}).Reset("", func(string) { t.Error("a reset") }); err != nil {
 		t.Error(err)
+	}
+}
+
+// Whatever settings came as is gone, and nothing else.
+func TestShredSettings(t *testing.T) {
+	c := bootPartition(t, map[string]string{settingsFile: "a", "rpi-preseed.toml": "b", "custom.toml": "c", "wpa_supplicant.conf": "d", autobootFile: "e"})
+	if err := c.shredSettings(); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(c.boot)
+	if err != nil || len(left) != 1 || c.read(t, autobootFile) != "e" {
+		t.Errorf("%v, %v", left, err)
 	}
 }
 

@@ -55,11 +55,14 @@ func (e *SettingsError) Unwrap() error { return e.Err }
 // settingsFile is the one that is meant to be edited.
 const settingsFile = "gatewayd.conf"
 
+// settingsFiles in the order in which they are read.
+var settingsFiles = []string{"custom.toml", "rpi-preseed.toml", settingsFile}
+
 // LoadSettings reads what is said in the folder that the boot partition is
 // mounted at: in gatewayd.conf, and in what Raspberry Pi Imager writes. The
 // first wins where both speak; keys add up.
 func LoadSettings(dir string) (s Settings, errs []error) {
-	for _, name := range []string{"custom.toml", "rpi-preseed.toml", settingsFile} {
+	for _, name := range settingsFiles {
 		file := filepath.Join(dir, name)
 		b, err := readSettings(file)
 		switch {

@@ -147,7 +147,11 @@ func (s *Slot) Write(ctx context.Context, header []byte, m *Manifest, b *Bundled
 		done += ChunkLen
 		progress(done)
 	}
-	return s.finish(ctx, header, m, first)
+	if err := s.finish(ctx, header, m, first); err != nil {
+		return err
+	}
+	progress(m.Size())
+	return nil
 }
 
 // put writes at an offset.

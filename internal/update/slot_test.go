@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -121,7 +122,12 @@ func install(t *testing.T, s *Slot, b *Bundled) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.Write(t.Context(), header, m, b, func(int64) {})
+	var done []int64
+	err = s.Write(t.Context(), header, m, b, func(n int64) { done = append(done, n) })
+	if !slices.IsSorted(done) || err == nil && done != nil && done[len(done)-1] != m.Size() {
+		t.Errorf("progress of %d bytes is %v, %v", m.Size(), done, err)
+	}
+	return err
 }
 
 const (
