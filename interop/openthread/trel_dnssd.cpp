@@ -1,7 +1,6 @@
 // DNS-SD for the TREL of OpenThread's POSIX host, over OpenThread's own
 // multicast DNS. The host leaves this to the program around it: without such a
-// program it finds nobody. It is compiled into the host that the tests run;
-// docs/interop.md says how.
+// program it finds nobody. It is linked into the host that the tests run.
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
