@@ -27,6 +27,11 @@ func (b *box) ssh(key, user, command string) (string, error) {
 
 func newKey(t *testing.T) string {
 	t.Helper()
+	for _, program := range []string{"ssh", "ssh-keygen"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("no %s here", program)
+		}
+	}
 	key := filepath.Join(t.TempDir(), "key")
 	tool(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "someone@somewhere", "-f", key)
 	return key
