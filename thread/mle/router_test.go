@@ -209,7 +209,7 @@ func TestRequestBeforeBecomingRouter(t *testing.T) {
 // advertisement of its comes in place of the answer.
 func TestHeardInsteadOfAnswer(t *testing.T) {
 	tried := 0
-	for seed := uint64(80); seed < 180; seed++ {
+	for seed := uint64(80); seed < 380; seed++ {
 		w := newWorld(t, seed)
 		n := w.net(sim.FTD, sim.FTD)
 		a, b := n[0], n[1]

@@ -110,7 +110,7 @@ func (m *MLE) tickRouters(now time.Time) {
 			k := delayKey{LinkRequest, r.Ext}
 			if !m.waits(k) {
 				m.later(k, m.between(0, linkRequestDelay), func() {
-					if r.State == neighbor.Valid {
+					if r.State == neighbor.Valid && m.cfg.Clock.Now().Sub(r.LastHeard) >= routerAge {
 						m.sendLinkRequest(r)
 					}
 				})
