@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"gatewayd/border"
 	"gatewayd/dnssd/srp"
@@ -196,6 +197,9 @@ func TestMetrics(t *testing.T) {
 func TestPlainMetrics(t *testing.T) {
 	s := servePlain(t, nil)
 	m := s.scrape(t)
+	for end := time.Now().Add(20 * time.Second); m["gatewayd_lowpan_attached"] != 1 && time.Now().Before(end); m = s.scrape(t) {
+		time.Sleep(20 * time.Millisecond)
+	}
 	for _, name := range []string{"gatewayd_pana_sessions", "gatewayd_pana_opened_total", "gatewayd_nd_registrations", "gatewayd_lowpan_permit", "gatewayd_lowpan_mac_sent_total", "gatewayd_rpl_routes"} {
 		if _, ok := m[name]; !ok {
 			t.Errorf("no %s", name)
