@@ -83,6 +83,7 @@ type box struct {
 	url     string // of the page
 	kernel  string // files that it was started from
 	root    string
+	monitor string // QEMU's, a socket
 	port22  string // where SSH is found
 	began   time.Time
 	dongle  *dongle
@@ -121,7 +122,7 @@ func startOn(t *testing.T, board, card string, tryboot bool, d *dongle, l *lan) 
 	kernel, root := named(`kernel=(\S+)`), named(`initramfs (\S+) followkernel`)
 	cmdline := strings.ReplaceAll(strings.TrimSpace(string(readFile(t, card, slot, "cmdline.txt"))), "serial0", "ttyAMA0")
 
-	b := &box{t: t, console: newSerial(t), dongle: d, kernel: kernel, root: root, began: time.Now()}
+	b := &box{t: t, console: newSerial(t), dongle: d, kernel: kernel, root: root, monitor: filepath.Join(shortDir(t), "qmp"), began: time.Now()}
 	port := freePort(t)
 	b.url, b.port22 = fmt.Sprintf("http://127.0.0.1:%d/", port), fmt.Sprint(freePort(t))
 	lock := ""
@@ -129,6 +130,7 @@ func startOn(t *testing.T, board, card string, tryboot bool, d *dongle, l *lan) 
 		lock = ",readonly=on" // the switch at the card's side
 	}
 	args := []string{"-accel", "tcg,thread=multi", "-nographic", "-monitor", "none", "-no-reboot", "-kernel", kernel, "-initrd", root}
+	args = append(args, "-qmp", "unix:"+b.monitor+",server=on,wait=off")
 	if user := fmt.Sprintf("user,hostfwd=tcp:127.0.0.1:%d-:80,hostfwd=tcp:127.0.0.1:%s-:22", port, b.port22); l != nil {
 		args = append(args, l.args("lan", user)...)
 	} else {
