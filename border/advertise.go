@@ -61,6 +61,9 @@ func (l *link) sendAdvert(opts []ndp.Option) *ndp.Out {
 	if err != nil {
 		return &o
 	}
+	if l.sentCount == 0 {
+		l.m.changed = true // it may be what Status.Ready waits for
+	}
 	l.counters.RASent++
 	l.lastSent = l.m.now()
 	l.sentCount = min(l.sentCount+1, initialCount+1)

@@ -90,7 +90,7 @@ func (g *Gateway) buildInfra(mesh routedMesh) error {
 	}
 	i.manager = border.New(border.Config{
 		Clock: g.stack.Clock(), Rand: random, Store: nodeStore{g}, Send: i.follower.Send,
-		Publish: i.publish, Host: i.hostPrefixes, Log: i.event,
+		Publish: i.publish, Host: i.hostPrefixes, Log: i.event, Changed: func() { g.dirty = true },
 	})
 	g.drivers = append(g.drivers, func(ctx context.Context) {
 		if err := i.follower.Run(ctx); err != nil && ctx.Err() == nil {
