@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,9 +23,16 @@ func TestDiscovery(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		has := netip.MustParseAddr("64:ff9b::192.0.0.170")
 		asked, told := 0, []netip.Prefix(nil)
+		var mu sync.Mutex // of these three
 		d := &discovery{g: &Gateway{log: slog.New(slog.DiscardHandler)}, moved: make(chan struct{}, 1),
-			tell: func(p netip.Prefix) { told = append(told, p) },
+			tell: func(p netip.Prefix) {
+				mu.Lock()
+				defer mu.Unlock()
+				told = append(told, p)
+			},
 			ask: func(b []byte) ([]byte, error) {
+				mu.Lock()
+				defer mu.Unlock()
 				asked++
 				var q, m dns.Msg
 				if err := q.Unpack(b); err != nil {
@@ -41,21 +49,27 @@ func TestDiscovery(t *testing.T) {
 		go func() { d.run(ctx); close(done) }()
 		time.Sleep(time.Hour)
 		synctest.Wait()
+		mu.Lock()
 		if asked != 7 || len(told) != 1 || told[0] != netip.MustParsePrefix("64:ff9b::/96") {
 			t.Errorf("asked %d times in an hour, told %v", asked, told)
 		}
 		has = netip.Addr{}
+		mu.Unlock()
 		lan := infra.Link{ID: "eth0", Index: 2, LinkLocal: netip.MustParseAddr("fe80::1"), Up: true}
 		d.follow([]infra.Link{lan})
 		d.follow([]infra.Link{lan})
 		time.Sleep(time.Second)
 		synctest.Wait()
+		mu.Lock()
 		if asked != 8 || len(told) != 2 || told[1].IsValid() {
 			t.Errorf("in another network: asked %d times, told %v", asked, told)
 		}
 		has = netip.MustParseAddr("2001:db8::192.0.0.171")
+		mu.Unlock()
 		time.Sleep(time.Minute)
 		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		if len(told) != 3 || told[2] != netip.MustParsePrefix("2001:db8::/96") {
 			t.Errorf("told %v", told)
 		}
