@@ -261,11 +261,20 @@ func (l *link) makeRoom(r *router) bool {
 func (r *router) size() int { return len(r.onLink) + len(r.routes) }
 
 // peer reports whether a router is a border router of our mesh: it says
-// nothing but what we could say.
+// nothing but what we could say. One that says to be a stub network's may have a
+// prefix of its own from before, which was over when we came.
 func (l *link) peer(r *router) bool {
-	return r.size() > 0 && len(r.nat64) == 0 &&
-		!slices.ContainsFunc(r.onLink, func(p heardPrefix) bool { return p.prefix != l.onLink.local }) &&
-		!slices.ContainsFunc(r.routes, func(p heardPrefix) bool { return !l.ofMesh(p.prefix) })
+	if r.size() == 0 || len(r.nat64) > 0 ||
+		slices.ContainsFunc(r.onLink, func(p heardPrefix) bool { return p.prefix != l.onLink.local }) {
+		return false
+	}
+	ours := 0
+	for _, p := range r.routes {
+		if l.ofMesh(p.prefix) {
+			ours++
+		}
+	}
+	return ours == len(r.routes) || r.snac && ours > 0
 }
 
 // ofMesh reports whether a route leads to our mesh.

@@ -403,6 +403,21 @@ func TestPeerIsKnown(t *testing.T) {
 			t.Errorf("router %+v", r)
 		}
 	}
+	// But one that has led to another prefix of this mesh before.
+	late := advert(goodPrefix(localOnLink), ndp.RouteInfo{Prefix: prefix("fd05::/64"), Lifetime: time.Hour},
+		ndp.RouteInfo{Prefix: prefix(a.m.Status().OMR.Favored.String()), Lifetime: time.Hour})
+	late.SNAC = true
+	l.foreign("late", "lan", 10, late)
+	l.run(time.Minute)
+	peers := 0
+	for _, r := range a.m.Status().Links[0].Routers {
+		if r.Peer {
+			peers++
+		}
+	}
+	if peers != 2 {
+		t.Errorf("%d peers of %+v", peers, a.m.Status().Links[0].Routers)
+	}
 }
 
 // Who claims that the mesh's addresses are on the link is not believed.
