@@ -180,6 +180,23 @@ func TestDatasets(t *testing.T) {
 	if _, err := s.ImportDataset(ctx, "active", tlvs); err != nil {
 		t.Errorf("import of the same: %v", err)
 	}
+
+	// An old copy does not undo what has changed since.
+	newer := tlvs
+	newer.TLVs = strings.Replace(tlvs.TLVs, "0e0800000000000", "0e080000ffff000", 1)
+	if newer.TLVs == tlvs.TLVs {
+		t.Fatalf("no active timestamp where it was looked for in %s", tlvs.TLVs)
+	}
+	if _, err := s.ImportDataset(ctx, "active", newer); err != nil {
+		t.Errorf("import of a newer one: %v", err)
+	}
+	if _, err := s.ImportDataset(ctx, "active", tlvs); code(err) != http.StatusConflict || !strings.Contains(err.Error(), "changed since") {
+		t.Errorf("import of an older one: %v", err)
+	}
+	tlvs.Force = true
+	if _, err := s.ImportDataset(ctx, "active", tlvs); err != nil {
+		t.Errorf("forced import of an older one: %v", err)
+	}
 }
 
 func TestBadRequests(t *testing.T) {

@@ -158,14 +158,21 @@ func names(types []meshcop.Type) string {
 	return strings.Join(list, ", ")
 }
 
-// use makes a dataset the active one, if that leaves no other network or force
-// is set.
+// use makes a dataset the active one, if that leaves no other network and takes
+// back no change of this one, or force is set.
 func (s *Server) use(r *http.Request, d *meshcop.Dataset, force bool) (any, error) {
 	var failed error
 	err := s.gw.Do(r.Context(), func(n *thread.Node) {
-		if old := n.Datasets().Active(); old != nil && !force && !gateway.SameNetwork(old, d) {
+		old := n.Datasets().Active()
+		switch {
+		case old == nil || force:
+		case !gateway.SameNetwork(old, d):
 			failed = conflict(fmt.Sprintf("this gateway belongs to the network %q", old.NetworkName),
 				"export its dataset if it is still needed, then say --force (\"force\": true) to leave it")
+			return
+		case old.ActiveTimestamp != nil && d.ActiveTimestamp != nil && d.ActiveTimestamp.Compare(*old.ActiveTimestamp) < 0:
+			failed = conflict(fmt.Sprintf("the network %q has been changed since this dataset was exported", old.NetworkName),
+				"this gateway has the newer one; say --force (\"force\": true) to go back all the same")
 			return
 		}
 		failed = s.gw.UseDataset(d)
