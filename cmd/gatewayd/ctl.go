@@ -86,8 +86,8 @@ func (l *ctl) show(x api.CLILine) error {
 	return err
 }
 
-// printable is a line without what a terminal would obey: datagrams of others
-// are shown in it.
+// printable is a line without what a terminal would obey: names that others
+// have chosen, and their datagrams, are shown in it.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) && r != '\t' {

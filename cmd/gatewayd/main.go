@@ -48,7 +48,7 @@ func execute(ctx context.Context, args []string, s streams) int {
 		return code
 	}
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(s.err, "gatewayd: %s\n", plain(strings.TrimSuffix(line, "\n")))
+		fmt.Fprintf(s.err, "gatewayd: %s\n", printable(plain(strings.TrimSuffix(line, "\n"))))
 	}
 	if code == exitUsage {
 		fmt.Fprintf(s.err, "try `%s --help`\n", cmd.CommandPath())

@@ -46,7 +46,13 @@ func (p pairs) print(w io.Writer) {
 // table prints rows with their columns aligned.
 type table struct{ rows [][]string }
 
-func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+// row adds a row.
+func (t *table) row(cells ...string) {
+	for i, c := range cells {
+		cells[i] = printable(c)
+	}
+	t.rows = append(t.rows, cells)
+}
 
 func (t *table) print(w io.Writer, indent string) {
 	var widths []int

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -135,6 +136,23 @@ func TestPrintProbe(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A name that somebody has chosen does nothing to the terminal.
+func TestPrintHostile(t *testing.T) {
+	const name = "Küche \x1b]0;mine\x07\r\u202e\xff"
+	const shown = "Küche ?]0;mine???\ufffd"
+	var b bytes.Buffer
+	printStatus(&b, &api.Status{Radio: api.Radio{State: "absent", Looks: name}, Network: &api.Network{Name: name}})
+	f := found{Port: "/dev/ttyACM0", Name: name, Error: "busy"}
+	for text, where := range map[string]string{b.String(): "status", printable(f.sentence()): "radio find"} {
+		if !strings.Contains(text, shown) || strings.ContainsAny(text, "\x1b\x07\r\u202e") {
+			t.Errorf("%s: %q", where, text)
+		}
+	}
+	if r := runCmd(t, "", "status", "--socket", "/nowhere/\x1b[2J"); strings.Contains(r.err, "\x1b") || r.code != exitUnreachable {
+		t.Errorf("%+v", r)
+	}
 }
 
 // golden compares what f prints with a file in testdata. UPDATE=1 in the

@@ -47,7 +47,7 @@ A gateway with the radio "auto" does the same by itself.`,
 			usable = usable || f.Usable
 			all = append(all, f)
 			if !a.json {
-				fmt.Fprintln(a.out, f.sentence())
+				fmt.Fprintln(a.out, printable(f.sentence()))
 			}
 		}
 		if a.json {
