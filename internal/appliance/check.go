@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,6 +25,24 @@ func checkHostname(v string) error {
 		case c == '-' && i > 0 && i < len(v)-1:
 		default:
 			return fmt.Errorf("%q has %q at byte %d: want letters, digits, and hyphens within", v, v[i:i+1], i)
+		}
+	}
+	return nil
+}
+
+// checkAddress takes an IPv4 address that a host can have in its network.
+func checkAddress(p netip.Prefix) error {
+	a := p.Addr()
+	if !a.IsGlobalUnicast() && !a.IsLinkLocalUnicast() {
+		return fmt.Errorf("%v is no address of a host", a)
+	}
+	if hosts := 32 - p.Bits(); hosts > 1 {
+		b := a.As4()
+		switch n := binary.BigEndian.Uint32(b[:]) << p.Bits(); n {
+		case 0:
+			return fmt.Errorf("%v is the network itself: want an address in it", a)
+		case math.MaxUint32 << p.Bits():
+			return fmt.Errorf("%v is for all hosts of its network: want the address of one", a)
 		}
 	}
 	return nil

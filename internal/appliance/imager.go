@@ -121,6 +121,8 @@ var strange = []struct{ name, what string }{
 	{"userconf.txt", "this file is not followed: put user and password into gatewayd.conf"},
 	{"userconf", "this file is not followed: put user and password into gatewayd.conf"},
 	{"wpa_supplicant.conf", errNoWiFi.Error()},
+	{"gatewayd.conf.txt", "this file is not followed, because of its name, whose end some systems do not show: it must be gatewayd.conf"},
+	{"gatewayd.txt", "this file is not followed, because of its name: it must be gatewayd.conf"},
 }
 
 // strangers tells of files that somebody put here in vain.

@@ -69,8 +69,8 @@ func TestLoadSettings(t *testing.T) {
 		{"SSH switched off", map[string]string{"custom.toml": "[ssh]\nenabled = false\nauthorized_keys = ['" + key + "']\n"}, Settings{}, nil},
 		{"cut", map[string]string{"rpi-preseed.toml": preseed[:90]}, Settings{}, []string{"rpi-preseed.toml:8: "}},
 		{"twice", map[string]string{"custom.toml": "[system]\nhostname='a'\n[system]\nhostname='b'\n"}, Settings{}, []string{"custom.toml:3: "}},
-		{"of others", map[string]string{"ssh": "", "firstrun.sh": "#!", "userconf.txt": "pi:x", "wpa_supplicant.conf": "", "user-data": "#cloud-config"}, Settings{},
-			[]string{"firstrun.sh: this is a script", "user-data: this is for cloud-init", "ssh: SSH is on if", "userconf.txt: this file", "wpa_supplicant.conf: this system has no Wi-Fi"}},
+		{"of others", map[string]string{"ssh": "", "firstrun.sh": "#!", "userconf.txt": "pi:x", "wpa_supplicant.conf": "", "user-data": "#cloud-config", "gatewayd.conf.txt": "hostname=x"}, Settings{},
+			[]string{"firstrun.sh: this is a script", "user-data: this is for cloud-init", "ssh: SSH is on if", "userconf.txt: this file", "wpa_supplicant.conf: this system has no Wi-Fi", "gatewayd.conf.txt: this file is not followed, because of its name"}},
 		{"too long", map[string]string{"custom.toml": strings.Repeat("#", maxSettings+1)}, Settings{}, []string{"custom.toml: has more than"}},
 	}
 	for _, tt := range tests {

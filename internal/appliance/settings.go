@@ -1,8 +1,8 @@
 package appliance
 
 import (
-	"bufio"
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -12,13 +12,19 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf16"
 
 	"gatewayd/radio"
 	"gatewayd/thread/meshcop"
 )
 
-// maxSettings bounds gatewayd.conf, in bytes.
-const maxSettings = 64 << 10
+// What is taken of gatewayd.conf, and said of it: a console takes a minute for
+// what a file that is something else has wrong.
+const (
+	maxSettings = 64 << 10 // bytes
+	maxProblem  = 400      // bytes of one
+	maxProblems = 20
+)
 
 // Settings are what is said on the boot partition. The zero value is that of an
 // empty file: DHCP, no SSH, the dongle that is found, a network of its own.
@@ -44,10 +50,14 @@ type SettingsError struct {
 }
 
 func (e *SettingsError) Error() string {
-	if e.Line == 0 {
-		return fmt.Sprintf("appliance: %s: %v", e.File, e.Err)
+	text := e.Err.Error()
+	if len(text) > maxProblem {
+		text = strings.ToValidUTF8(text[:maxProblem], "") + "..."
 	}
-	return fmt.Sprintf("appliance: %s:%d: %v", e.File, e.Line, e.Err)
+	if e.Line == 0 {
+		return fmt.Sprintf("appliance: %s: %s", e.File, text)
+	}
+	return fmt.Sprintf("appliance: %s:%d: %s", e.File, e.Line, text)
 }
 
 func (e *SettingsError) Unwrap() error { return e.Err }
@@ -75,7 +85,11 @@ func LoadSettings(dir string) (s Settings, errs []error) {
 			errs = append(errs, s.parseImager(file, b)...)
 		}
 	}
-	return s, append(errs, strangers(dir)...)
+	errs = append(errs, strangers(dir)...)
+	if more := len(errs) - maxProblems; more > 1 {
+		errs = append(errs[:maxProblems:maxProblems], &SettingsError{File: dir, Err: fmt.Errorf("%d more like these", more)})
+	}
+	return s, errs
 }
 
 // readSettings reads a file that is not larger than it should be.
@@ -94,8 +108,9 @@ func readSettings(file string) ([]byte, error) {
 
 // ParseSettings reads lines of KEY=VALUE. Empty lines and those that begin with
 // # are passed over, as are blanks and quotes around a value and what editors
-// of other systems add. A line that is wrong is an error and nothing else:
-// every other line counts. file is the name in errors.
+// of other systems make of a text: its mark, ends of lines, and UTF-16. A line
+// that is wrong is an error and nothing else: every other line counts. file is
+// the name in errors.
 func ParseSettings(file string, b []byte) (s Settings, errs []error) {
 	if len(b) > maxSettings {
 		return s, []error{&SettingsError{File: file, Err: fmt.Errorf("has more than %d bytes", maxSettings)}}
@@ -107,11 +122,10 @@ func ParseSettings(file string, b []byte) (s Settings, errs []error) {
 // parse adds the lines of a file to s.
 func (s *Settings) parse(file string, b []byte) (errs []error) {
 	seen := map[string]int{}
-	lines := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(b, []byte("\ufeff"))))
-	lines.Buffer(nil, maxSettings+1)
-	gatewayLine := 0
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
+	n, gatewayLine := 0, 0
+	for line := range strings.Lines(plainText(b)) {
+		n++
+		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
 			continue
 		}
@@ -133,11 +147,46 @@ func (s *Settings) parse(file string, b []byte) (errs []error) {
 			gatewayLine = n
 		}
 	}
-	if s.Gateway.IsValid() && !s.Address.Contains(s.Gateway) {
-		errs = append(errs, &SettingsError{file, gatewayLine, fmt.Errorf("gateway: %v is not in the network of an address that is given", s.Gateway)})
+	var err error
+	switch {
+	case !s.Gateway.IsValid():
+	case !s.Address.IsValid():
+		err = errors.New("gateway: counts only with a fixed address, address=, which is not given")
+	case !s.Address.Contains(s.Gateway):
+		err = fmt.Errorf("gateway: %v is not in the network of the address %v", s.Gateway, s.Address)
+	case s.Address.Addr() == s.Gateway:
+		err = fmt.Errorf("gateway: %v is this box's own address: want the router's", s.Gateway)
+	}
+	if err != nil {
+		errs = append(errs, &SettingsError{file, gatewayLine, err})
 		s.Gateway = netip.Addr{}
 	}
 	return errs
+}
+
+// plainText is a text in UTF-8, with a line feed after each line.
+func plainText(b []byte) string {
+	if order := utf16Order(b); order != nil {
+		var units []uint16
+		for b = b[2:]; len(b) >= 2; b = b[2:] {
+			units = append(units, order.Uint16(b))
+		}
+		b = []byte(string(utf16.Decode(units)))
+	}
+	b = bytes.TrimPrefix(b, []byte("\ufeff"))
+	return strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(b))
+}
+
+// utf16Order is the order of bytes of a text that its mark says is in UTF-16,
+// or nil.
+func utf16Order(b []byte) binary.ByteOrder {
+	switch {
+	case bytes.HasPrefix(b, []byte{0xff, 0xfe}):
+		return binary.LittleEndian
+	case bytes.HasPrefix(b, []byte{0xfe, 0xff}):
+		return binary.BigEndian
+	}
+	return nil
 }
 
 func unquote(v string) string {
@@ -163,6 +212,9 @@ func (s *Settings) set(key, value string) error {
 		p, err := netip.ParsePrefix(value)
 		if err != nil || !p.Addr().Is4() || p.Addr().IsUnspecified() {
 			return fail(fmt.Errorf("%q is neither dhcp nor an address with its network, like 192.168.1.2/24", value))
+		}
+		if err := checkAddress(p); err != nil {
+			return fail(err)
 		}
 		s.Address = p
 	case "gateway":
@@ -221,7 +273,7 @@ func (s *Settings) set(key, value string) error {
 			return nil
 		}
 		if _, err := radio.ParseURL(value); err != nil {
-			return fail(err)
+			return errors.New(key + ": " + strings.TrimPrefix(err.Error(), "radio: "))
 		}
 		s.Radio = value
 	case "dataset":
@@ -231,7 +283,7 @@ func (s *Settings) set(key, value string) error {
 		}
 		d, err := meshcop.DecodeDataset(b)
 		if err != nil {
-			return fail(err)
+			return fail(fmt.Errorf("it is not complete, or changed: %s", strings.TrimPrefix(err.Error(), "meshcop: ")))
 		}
 		if missing := d.MissingActive(); len(missing) > 0 {
 			return fail(fmt.Errorf("lacks %v", missing))

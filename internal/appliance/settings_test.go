@@ -44,6 +44,10 @@ func TestParseSettings(t *testing.T) {
 				DNS:   []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")},
 				Radio: "spinel+hdlc+uart:///dev/ttyACM0", Dataset: raw}, nil},
 		{"from another system", "\ufeffhostname=\"cellar\"\r\naddress=dhcp\r\nradio='auto'\r\n", Settings{Hostname: "cellar"}, nil},
+		{"with carriage returns only", "hostname=cellar\rx=1\r", Settings{Hostname: "cellar"}, []string{`boot.conf:2: there is no "x"`}},
+		{"in UTF-16", "\xff\xfeh\x00o\x00s\x00t\x00n\x00a\x00m\x00e\x00=\x00a\x00\r\x00\n\x00x\x00=\x00\xe4\x00", Settings{Hostname: "a"}, []string{`boot.conf:2: there is no "x"`}},
+		{"in the other UTF-16", "\xfe\xff\x00h\x00o\x00s\x00t\x00n\x00a\x00m\x00e\x00=\x00a\x00", Settings{Hostname: "a"}, nil},
+		{"a key without end", strings.Repeat("k", 5000) + "=1", Settings{}, []string{"kkk..."}},
 		{"good lines count", "hostnam=x\nhostname=good\nnonsense\naddress=300.1.1.1/24\n", Settings{Hostname: "good"}, []string{
 			`boot.conf:1: there is no "hostnam"`, "boot.conf:3: want KEY=VALUE", `boot.conf:4: address: "300.1.1.1/24" is neither dhcp`}},
 		{"twice", "hostname=a\nhostname=b\n", Settings{Hostname: "b"}, []string{"boot.conf:2: hostname is given in line 1 already"}},
@@ -51,13 +55,20 @@ func TestParseSettings(t *testing.T) {
 		{"too long a name", "hostname=" + strings.Repeat("a", 64), Settings{}, []string{"boot.conf:1: hostname: want 1 to 63"}},
 		{"shell in a name", "hostname=$(reboot)", Settings{}, []string{`has "$" at byte 0`}},
 		{"gateway elsewhere", "address=192.0.2.7/24\n\ngateway=198.51.100.1\n", Settings{Address: netip.MustParsePrefix("192.0.2.7/24")},
-			[]string{"boot.conf:3: gateway: 198.51.100.1 is not in the network"}},
-		{"gateway alone", "gateway=198.51.100.1\n", Settings{}, []string{"boot.conf:1: gateway"}},
+			[]string{"boot.conf:3: gateway: 198.51.100.1 is not in the network of the address 192.0.2.7/24"}},
+		{"gateway alone", "gateway=198.51.100.1\n", Settings{}, []string{"boot.conf:1: gateway: counts only with a fixed address"}},
+		{"gateway of a wrong address", "address=192.0.2.7\ngateway=192.0.2.1\n", Settings{}, []string{"boot.conf:1: address", "boot.conf:2: gateway: counts only with"}},
+		{"itself as gateway", "address=192.0.2.7/24\ngateway=192.0.2.7\n", Settings{Address: netip.MustParsePrefix("192.0.2.7/24")}, []string{"boot.conf:2: gateway: 192.0.2.7 is this box's own"}},
+		{"a network for an address", "address=192.0.2.64/26", Settings{}, []string{"boot.conf:1: address: 192.0.2.64 is the network itself"}},
+		{"a broadcast address", "address=192.0.2.127/26", Settings{}, []string{"boot.conf:1: address: 192.0.2.127 is for all hosts"}},
+		{"a group for an address", "address=224.0.0.5/24", Settings{}, []string{"boot.conf:1: address: 224.0.0.5 is no address of a host"}},
+		{"loopback for an address", "address=127.0.0.5/8", Settings{}, []string{"boot.conf:1: address: 127.0.0.5 is no address of a host"}},
+		{"one of two", "address=192.0.2.0/31\ngateway=192.0.2.1", Settings{Address: netip.MustParsePrefix("192.0.2.0/31"), Gateway: netip.MustParseAddr("192.0.2.1")}, nil},
 		{"IPv6 address", "address=2001:db8::1/64", Settings{}, []string{"boot.conf:1: address"}},
 		{"bad server", "dns=192.0.2.1 x", Settings{}, []string{`boot.conf:1: dns: "x" is no address`}},
-		{"bad radio", "radio=usb", Settings{}, []string{"boot.conf:1: radio: "}},
+		{"bad radio", "radio=usb", Settings{}, []string{"boot.conf:1: radio: URL \"usb\""}},
 		{"dataset of letters", "dataset=xyz", Settings{}, []string{"boot.conf:1: dataset: want hexadecimal"}},
-		{"dataset cut", "dataset=" + dataset[:60], Settings{}, []string{"boot.conf:1: dataset: "}},
+		{"dataset cut", "dataset=" + dataset[:60], Settings{}, []string{"boot.conf:1: dataset: it is not complete, or changed: "}},
 		{"dataset without a key", "dataset=030a6f7074696f6e2d617070", Settings{}, []string{"boot.conf:1: dataset: lacks"}},
 		{"who may come in", "user=pi\npassword='" + hash + "'\nssh_key=\"" + key + "\"\nssh_key= " + strings.ReplaceAll(other, " ", "\t") + "\nssh_key=" + key,
 			Settings{User: "pi", Password: hash, SSHKeys: []string{key, other}}, nil},
@@ -92,6 +103,18 @@ func TestParseSettings(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A file that is something else does not keep the console busy.
+func TestManyProblems(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, settingsFile), []byte("hostname=a\n"+strings.Repeat("x\n", 30000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, errs := LoadSettings(dir)
+	if s.Hostname != "a" || len(errs) != maxProblems+1 || !strings.HasSuffix(errs[maxProblems].Error(), ": 29980 more like these") {
+		t.Errorf("%+v, %d problems, the last: %v", s, len(errs), errs[len(errs)-1])
 	}
 }
 
@@ -152,7 +175,7 @@ func FuzzParseSettings(f *testing.F) {
 			}
 		}
 		for _, err := range errs {
-			if e, ok := err.(*SettingsError); !ok || e.Line < 0 || e.Line > strings.Count(string(in), "\n")+1 {
+			if e, ok := err.(*SettingsError); !ok || e.Line < 0 || e.Line > strings.Count(plainText(in), "\n")+1 || len(err.Error()) > maxProblem+40 {
 				t.Fatalf("%#v of %d bytes", err, len(in))
 			}
 		}
