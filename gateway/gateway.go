@@ -119,6 +119,11 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	}
 	defer g.store.Close()
 	if !opt.NoTUN && cfg.TUN != "" {
+		if cfg.Infra != "" {
+			if err := host.CheckBorderRouter(); err != nil {
+				return err
+			}
+		}
 		if g.tun, err = host.Open(host.Options{Name: cfg.TUN}); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
@@ -71,17 +72,54 @@ func TestNameInUse(t *testing.T) {
 
 func TestNoCapability(t *testing.T) {
 	needNamespace(t)
-	runtime.LockOSThread() // never unlocked: the thread loses the capability
+	without(t, unix.CAP_NET_ADMIN)
+	wantError(t, Options{}, unix.EPERM, "making interface wpan0", "CAP_NET_ADMIN")
+}
+
+// without takes capabilities from the thread of the test, which ends with it.
+func without(t *testing.T, bits ...uint) {
+	t.Helper()
+	runtime.LockOSThread() // never unlocked
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&header, &data[0]); err != nil {
 		t.Fatal(err)
 	}
-	data[0].Effective &^= 1 << unix.CAP_NET_ADMIN
+	for _, b := range bits {
+		data[0].Effective &^= 1 << b
+	}
 	if err := unix.Capset(&header, &data[0]); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, Options{}, unix.EPERM, "making interface wpan0", "CAP_NET_ADMIN")
+}
+
+// A border router names all that it was not given.
+func TestCheckBorderRouter(t *testing.T) {
+	needNamespace(t)
+	ports := "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+	was, err := os.ReadFile(ports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.WriteFile(ports, was, 0) })
+	if err := setSysctl(ports, "1024"); err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckBorderRouter(); err != nil {
+		t.Errorf("with everything: %v", err)
+	}
+	without(t, unix.CAP_NET_RAW, unix.CAP_NET_BIND_SERVICE)
+	err = CheckBorderRouter()
+	if !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "needs CAP_NET_RAW and CAP_NET_BIND_SERVICE") ||
+		!strings.HasSuffix(err.Error(), "in a container --cap-add NET_RAW --cap-add NET_BIND_SERVICE: operation not permitted") {
+		t.Errorf("without two: %v", err)
+	}
+	if err := setSysctl(ports, "53"); err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckBorderRouter(); err == nil || strings.Contains(err.Error(), "BIND") {
+		t.Errorf("where port 53 is anybody's: %v", err)
+	}
 }
 
 func TestNoDevice(t *testing.T) {
@@ -128,12 +166,20 @@ func TestNoIPv6(t *testing.T) {
 func TestSysctlsReadOnly(t *testing.T) {
 	needNamespace(t)
 	conf := sysctlIPv6 + "/conf/default/"
-	for _, sc := range sysctls {
-		was, err := os.ReadFile(conf + sc.key)
+	for _, key := range []string{"disable_ipv6", "accept_ra", "accept_redirects", "forwarding"} {
+		was, err := os.ReadFile(conf + key)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { os.WriteFile(conf+sc.key, was, 0) })
+		t.Cleanup(func() { os.WriteFile(conf+key, was, 0) })
+	}
+	sets := func(values map[string]string) {
+		t.Helper()
+		for key, value := range values {
+			if err := setSysctl(conf+key, value); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	readOnly := func(name string, f func(*testing.T)) {
 		t.Run(name, func(t *testing.T) {
@@ -148,8 +194,21 @@ func TestSysctlsReadOnly(t *testing.T) {
 		})
 	}
 	readOnly("as the kernel comes", func(t *testing.T) {
-		wantError(t, Options{}, unix.EROFS, "net.ipv6.conf.default.accept_ra=0", "it must be 0 and is 1")
+		wantError(t, Options{}, unix.EROFS, "net.ipv6.conf.default.accept_ra=0", "net.ipv6.conf.all.forwarding=1", "it must be 0 and is 1")
 	})
+	// A router believes no advertisement and no redirect, but for this value.
+	sets(map[string]string{"forwarding": "1"})
+	readOnly("of a router", func(t *testing.T) {
+		err := open(t, Options{}).RouteIPv4(netip.MustParsePrefix("192.168.255.0/24"))
+		if !errors.Is(err, unix.EROFS) || !strings.Contains(err.Error(), "net.ipv4.ip_forward=1") {
+			t.Errorf("%v", err)
+		}
+	})
+	sets(map[string]string{"accept_ra": "2"})
+	readOnly("of a router that believes others", func(t *testing.T) {
+		wantError(t, Options{}, unix.EROFS, "it must be 0 and is 2")
+	})
+	sets(map[string]string{"forwarding": "0"})
 	for _, sc := range sysctls {
 		if err := setSysctl(conf+sc.key, sc.value); err != nil {
 			t.Fatal(err)

@@ -27,7 +27,11 @@ func (t *TUN) RouteIPv4(network netip.Prefix) error {
 	if err := t.netlink.RouteAdd(r); err != nil && !errors.Is(err, unix.EEXIST) {
 		return explainChange(t.name, "adding the route to "+network.String(), err)
 	}
-	if err := setSysctl("/proc/sys/net/ipv4/conf/"+t.name+"/forwarding", "1"); err != nil {
+	err := setSysctl("/proc/sys/net/ipv4/conf/"+t.name+"/forwarding", "1")
+	switch {
+	case errors.Is(err, unix.EROFS):
+		return fmt.Errorf("host: interface %s: give the container net.ipv4.ip_forward=1, or the host if the container has its network: %w", t.name, err)
+	case err != nil:
 		return fmt.Errorf("host: interface %s: %w", t.name, err)
 	}
 	return nil

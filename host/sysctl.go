@@ -36,14 +36,27 @@ func (t *TUN) setSysctls() error {
 		case err == nil:
 		case s.key == "disable_ipv6":
 			return fmt.Errorf("host: interface %s: %w: %w", t.name, ErrNoIPv6, err)
+		case errors.Is(err, unix.EROFS) && t.deaf():
 		case errors.Is(err, unix.EROFS):
-			return fmt.Errorf("host: interface %s: give the container net.ipv6.conf.default.%s=%s: %w",
+			return fmt.Errorf("host: interface %s: give the container net.ipv6.conf.default.%s=%s, or have the host forward IPv6, net.ipv6.conf.all.forwarding=1, if the container has its network: %w",
 				t.name, s.key, s.value, err)
 		default:
 			return fmt.Errorf("host: interface %s: %w", t.name, err)
 		}
 	}
 	return nil
+}
+
+// deaf reports whether the kernel passes over router advertisements and
+// redirects on the interface as it is: a router does, unless accept_ra is 2
+// (Documentation/networking/ip-sysctl).
+func (t *TUN) deaf() bool {
+	get := func(key string) string {
+		b, _ := os.ReadFile(filepath.Join(sysctlIPv6, "conf", t.name, key)) // what cannot be read is not what it should be
+		return strings.TrimSpace(string(b))
+	}
+	ra := get("accept_ra")
+	return get("forwarding") == "1" && (ra == "0" || ra == "1")
 }
 
 func setSysctl(file, value string) error {

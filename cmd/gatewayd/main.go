@@ -83,7 +83,7 @@ func exitCode(err error) int {
 // plain leaves out the package's name that an error begins with: who runs the
 // command knows no packages.
 func plain(line string) string {
-	for _, p := range []string{"api: ", "gateway: ", "transport: ", "scenario: ", "pacd: ", "appliance: ", "update: ", "multicast: "} {
+	for _, p := range []string{"api: ", "gateway: ", "transport: ", "scenario: ", "pacd: ", "appliance: ", "update: ", "multicast: ", "host: "} {
 		line = strings.TrimPrefix(line, p)
 	}
 	return line

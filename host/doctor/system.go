@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gatewayd/host"
 	"gatewayd/host/firewall"
 )
 
@@ -40,7 +41,7 @@ func realSystem() *system {
 	return &system{
 		readFile:     os.ReadFile,
 		openTUN:      openTUN,
-		capabilities: capabilities,
+		capabilities: host.Capabilities,
 		processes:    processes,
 		initNetwork: func() bool {
 			_, err := os.Readlink("/proc/1/ns/net")
@@ -66,15 +67,6 @@ func openTUN() error {
 		unix.Close(fd)
 	}
 	return err
-}
-
-func capabilities() (uint64, error) {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return 0, err
-	}
-	return uint64(data[1].Effective)<<32 | uint64(data[0].Effective), nil
 }
 
 func processes() (list []process) {
