@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"gatewayd/api"
@@ -18,6 +19,10 @@ const (
 	writeTimeout  = 10 * time.Second
 	maxHeader     = 8 << 10
 	stopTimeout   = time.Second
+
+	// What the whole LAN may ask costs the gateway no more than one viewer.
+	statusAge = 500 * time.Millisecond // of a status that is shown once more
+	maxConns  = 64
 )
 
 // Options are what a Page shows. Every function is called for each view, by
@@ -38,7 +43,14 @@ type Options struct {
 }
 
 // A Page answers GET / with the page, and GET /metrics.
-type Page struct{ opt Options }
+type Page struct {
+	opt Options
+
+	mu    sync.Mutex // of what follows
+	asked time.Time  // when the gateway answered last
+	last  api.Status
+	err   error
+}
 
 // New returns a Page.
 func New(opt Options) *Page {
@@ -77,10 +89,8 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This page changes nothing.", http.StatusMethodNotAllowed)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
-	defer cancel()
 	var v view
-	st, err := p.opt.Status(ctx)
+	st, err := p.status(r.Context())
 	if err != nil {
 		v = away(err)
 	} else {
@@ -97,6 +107,21 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write(v.Append(nil)) // who does not read is gone
+}
+
+// status asks the gateway, unless it has just been asked. Who comes meanwhile
+// waits for the same answer.
+func (p *Page) status(ctx context.Context) (api.Status, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asked.IsZero() || time.Since(p.asked) >= statusAge {
+		// Others want the answer, too, if this one goes away.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statusTimeout)
+		defer cancel()
+		p.last, p.err = p.opt.Status(ctx)
+		p.asked = time.Now()
+	}
+	return p.last, p.err
 }
 
 // metrics passes on what the gateway counts.
@@ -118,7 +143,7 @@ func (p *Page) ListenAndServe(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	srv := &http.Server{Addr: addr, Handler: p, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: writeTimeout,
-		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(p.opt.Log.Handler(), slog.LevelDebug)}
+		MaxHeaderBytes: maxHeader, ConnState: new(conns).changed, ErrorLog: slog.NewLogLogger(p.opt.Log.Handler(), slog.LevelDebug)}
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)

@@ -3,12 +3,18 @@ package web
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"gatewayd/api"
 	"gatewayd/host/doctor"
@@ -100,6 +106,80 @@ func sshOf(fingerprint *string) func() string {
 		return nil
 	}
 	return func() string { return *fingerprint }
+}
+
+// However many look at the page, and whoever holds connections open, the
+// gateway is asked now and then and the page answers.
+func TestManyViewers(t *testing.T) {
+	var asked atomic.Int32
+	p := New(Options{Status: func(ctx context.Context) (api.Status, error) {
+		asked.Add(1)
+		time.Sleep(50 * time.Millisecond)
+		return api.Status{}, ctx.Err() // whoever has asked may be gone
+	}, Links: func() []Link { return nil }, Hostname: func() string { return "gw" }})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.ListenAndServe(ctx, addr) }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+
+	var slow []net.Conn
+	for len(slow) < 3*maxConns {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			time.Sleep(10 * time.Millisecond) // it does not listen yet
+			continue
+		}
+		defer c.Close()
+		io.WriteString(c, "GET / HTTP/1.1\r\nX-A: ")
+		slow = append(slow, c)
+	}
+	slow[0].SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := slow[0].Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the oldest connection is still open: %v", err)
+	}
+	slow[len(slow)-1].SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if _, err := slow[len(slow)-1].Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the newest connection: %v", err)
+	}
+
+	gone, leave := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, leave)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			ctx := t.Context()
+			if i == 0 {
+				ctx = gone
+			}
+			r, _ := http.NewRequestWithContext(ctx, "GET", "http://"+addr+"/", nil)
+			a, err := http.DefaultClient.Do(r)
+			if err != nil {
+				if i != 0 {
+					t.Error(err)
+				}
+				return
+			}
+			defer a.Body.Close()
+			if b, err := io.ReadAll(a.Body); err != nil || strings.Contains(string(b), "does not answer") {
+				t.Errorf("%s, %v", b, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := asked.Load(); n > 3 { // each half second, on a busy machine
+		t.Errorf("the gateway was asked %d times", n)
+	}
 }
 
 func TestRefused(t *testing.T) {

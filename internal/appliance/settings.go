@@ -286,7 +286,11 @@ func (s *Settings) set(key, value string) error {
 			return fail(fmt.Errorf("it is not complete, or changed: %s", strings.TrimPrefix(err.Error(), "meshcop: ")))
 		}
 		if missing := d.MissingActive(); len(missing) > 0 {
-			return fail(fmt.Errorf("lacks %v", missing))
+			var names []string
+			for _, t := range missing {
+				names = append(names, t.String())
+			}
+			return fail(errors.New("lacks " + strings.Join(names, ", ")))
 		}
 		s.Dataset = b
 	default:

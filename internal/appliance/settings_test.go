@@ -69,7 +69,7 @@ func TestParseSettings(t *testing.T) {
 		{"bad radio", "radio=usb", Settings{}, []string{"boot.conf:1: radio: URL \"usb\""}},
 		{"dataset of letters", "dataset=xyz", Settings{}, []string{"boot.conf:1: dataset: want hexadecimal"}},
 		{"dataset cut", "dataset=" + dataset[:60], Settings{}, []string{"boot.conf:1: dataset: it is not complete, or changed: "}},
-		{"dataset without a key", "dataset=030a6f7074696f6e2d617070", Settings{}, []string{"boot.conf:1: dataset: lacks"}},
+		{"dataset without a key", "dataset=030a6f7074696f6e2d617070", Settings{}, []string{"boot.conf:1: dataset: lacks Active Timestamp, Channel, "}},
 		{"who may come in", "user=pi\npassword='" + hash + "'\nssh_key=\"" + key + "\"\nssh_key= " + strings.ReplaceAll(other, " ", "\t") + "\nssh_key=" + key,
 			Settings{User: "pi", Password: hash, SSHKeys: []string{key, other}}, nil},
 		{"time", "timezone=Europe/Berlin\nntp=192.0.2.3, 2.pool.ntp.org\n", Settings{TimeZone: "Europe/Berlin", NTP: []string{"192.0.2.3", "2.pool.ntp.org"}}, nil},
