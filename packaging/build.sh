@@ -12,6 +12,9 @@ epoch=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH=$epoch
 
 rm -rf dist/{bin,*.deb,*.tar.gz,*.spdx.json,SHA256SUMS} && mkdir -p dist/bin
+archive() { # of a folder in another, the same bytes each time
+	tar -C "$1" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$epoch" -cf - "$2" | gzip -n9 >"dist/$3.tar.gz"
+}
 # arch of Go, variables, arch of Debian
 rows=("amd64 GOARCH=amd64 amd64" "arm64 GOARCH=arm64 arm64" "arm GOARCH=arm,GOARM=6 armhf")
 for row in "${rows[@]}"; do
@@ -30,9 +33,22 @@ for row in "${rows[@]}"; do
 	cp LICENSE README.md packaging/deb/gatewayd.toml packaging/deb/gatewayd.service "dist/$dir/"
 	chmod 755 "dist/$dir/gatewayd"
 	chmod 644 "dist/$dir"/{LICENSE,README.md,gatewayd.toml,gatewayd.service}
-	tar -C dist --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$epoch" -cf - "$dir" | gzip -n9 >"dist/$dir.tar.gz"
+	archive dist "$dir" "$dir"
 	rm -r "dist/$dir"
 done
+# The add-on as Home Assistant wants it, a folder with everything in it. Its
+# version is also a container's tag, which has no tilde.
+dir=dist/home-assistant/gatewayd
+mkdir -p "$dir"
+cp packaging/home-assistant/{Dockerfile,config.yaml,run.sh} LICENSE "$dir/"
+sed -i "s|^version: .*|version: \"${version//\~/-}\"|" "$dir/config.yaml"
+cp dist/bin/gatewayd-amd64 "$dir/gatewayd-amd64"
+cp dist/bin/gatewayd-arm64 "$dir/gatewayd-aarch64"
+chmod 755 "$dir"/{run.sh,gatewayd-*}
+chmod 644 "$dir"/{Dockerfile,config.yaml,LICENSE}
+archive dist/home-assistant gatewayd "gatewayd-$version-home-assistant"
+rm -r dist/home-assistant
+
 go run ./packaging/sbom -version "$version" -time "$epoch" dist/bin/gatewayd-amd64 >"dist/gatewayd-$version.spdx.json"
 rm -r dist/bin
 (cd dist && sha256sum -- *.deb *.tar.gz *.spdx.json >SHA256SUMS)

@@ -32,6 +32,9 @@ func (a *app) applianceNetwork() *cobra.Command {
 			}
 			return ownNetwork(c.Context(), cl, args[0], func(err error) { fmt.Fprintln(a.err, "gatewayd:", plain(err.Error())) }, func(text string) error {
 				fmt.Fprintln(a.err, "gatewayd:", text)
+				if notices == "" {
+					return nil
+				}
 				return appendLine(notices, text)
 			})
 		},

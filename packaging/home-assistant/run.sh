@@ -1,22 +1,24 @@
 #!/bin/sh
-# Starts gatewayd with the add-on's options.
+# Starts gatewayd with the add-on's options, which Home Assistant has checked.
+# Usage: run.sh [OPTIONS.JSON]
 set -eu
 
-option() { jq -r --arg k "$1" '.[$k] // empty' /data/options.json; }
+file=${1:-/data/options.json}
+option() { jq -r --arg k "$1" '.[$k] // empty' "$file"; }
 
 if [ -n "$(option network_device)" ]; then
 	radio="spinel+hdlc+tcp://$(option network_device)"
-else
+elif [ -n "$(option device)" ]; then
 	radio="spinel+hdlc+uart://$(option device)?uart-baudrate=$(option baudrate)"
 	if [ "$(option flow_control)" = true ]; then
 		radio="$radio&uart-flow-control"
 	fi
+else
+	echo "gatewayd: no dongle is chosen: set device, or network_device for one on the network, in the add-on's configuration" >&2
+	exit 1
 fi
+# Without a network it adopts the one that is given, or makes one.
+option dataset | gatewayd appliance network /dev/stdin &
+
 infra=$(option backbone_interface)
-if [ -z "$infra" ]; then
-	infra=$(ip -6 route show default | awk '{ for (i = 1; i < NF; i++) if ($i == "dev") { print $(i + 1); exit } }')
-fi
-if [ -z "$infra" ]; then
-	infra=$(ip -4 route show default | awk '{ for (i = 1; i < NF; i++) if ($i == "dev") { print $(i + 1); exit } }')
-fi
-exec gatewayd run --radio "$radio" --infra "$infra" --data-dir /data/gatewayd
+exec gatewayd run --radio "$radio" --infra "${infra:-auto}" --data-dir /data/gatewayd
