@@ -105,3 +105,19 @@ func TestAddOnRun(t *testing.T) {
 		t.Errorf("adopted %q", got)
 	}
 }
+
+// The package brings the modules that the gateway asks for where they lack.
+func TestOpenWrtModules(t *testing.T) {
+	depends := regexp.MustCompile(`(?m)^  DEPENDS:=(.*)$`).FindString(read(t, "openwrt/Makefile"))
+	asked := regexp.MustCompile(`opkg install ([a-z0-9 -]+)`).FindAllStringSubmatch(read(t, "../host/doctor/kernel.go"), -1)
+	if len(asked) == 0 {
+		t.Fatal("nothing is asked for")
+	}
+	for _, m := range asked {
+		for _, module := range strings.Fields(m[1]) {
+			if !strings.Contains(depends+" ", "+"+module+" ") {
+				t.Errorf("%s is not in %s", module, depends)
+			}
+		}
+	}
+}
