@@ -6,8 +6,10 @@ cd "$(dirname "$0")/.."
 
 nfpm=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.1
 version=${1#v}
-# A Debian version begins with a digit: one without a tag is before all others.
-[[ $version == [0-9]* ]] || version=0~$version
+# Without a tag it is a commit's name, which may look like a number: before all
+# others.
+[[ $1 == v* || $version == [0-9]*.* ]] || version=0~$version
+version=${version/-rc/\~rc} # which comes before its release
 epoch=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH=$epoch
 

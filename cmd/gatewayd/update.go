@@ -177,6 +177,7 @@ func (a *app) updateCheck() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check URL|FILE",
 		Short: "Look at an update, and say whether it would be put on",
+		Long:  "Look at an update, and say whether it would be put on. It fails if it would not.",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			image, err := update.LoadImage(update.ImageDir)
@@ -196,22 +197,31 @@ func (a *app) updateCheck() *cobra.Command {
 			if err := image.Check(m, false); err != nil {
 				o.Refused = plain(err.Error())
 			}
-			if a.json {
-				return printJSON(a.out, o)
-			}
-			var p pairs
-			p.add("runs", o.Running)
-			p.add("offered", fmt.Sprintf("%s, %d MiB, signed with the key %q", o.Version, o.Bytes>>20, o.SignedBy))
-			verdict := "can be put on: gatewayd update apply " + o.Source
-			if o.Refused != "" {
-				verdict = "refused: " + o.Refused
-			}
-			p.add("verdict", verdict)
-			p.print(a.out)
-			return nil
+			return a.tell(&o)
 		},
 	}
 	return a.printsJSON(c)
+}
+
+// tell prints an offer, and fails if it is refused.
+func (a *app) tell(o *offer) error {
+	var refused error
+	if o.Refused != "" {
+		refused = &failure{} // it says why itself
+	}
+	if a.json {
+		return errors.Join(printJSON(a.out, o), refused)
+	}
+	var p pairs
+	p.add("runs", o.Running)
+	p.add("offered", fmt.Sprintf("%s, %d MiB, signed with the key %q", o.Version, o.Bytes>>20, o.SignedBy))
+	verdict := "can be put on: gatewayd update apply " + o.Source
+	if o.Refused != "" {
+		verdict = "refused: " + o.Refused
+	}
+	p.add("verdict", verdict)
+	p.print(a.out)
+	return refused
 }
 
 func (a *app) updateApply() *cobra.Command {

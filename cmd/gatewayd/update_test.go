@@ -60,6 +60,25 @@ func TestUpdateTools(t *testing.T) {
 	}
 }
 
+// Whether an update would be put on is told to people, to programs and to
+// scripts.
+func TestUpdateOffer(t *testing.T) {
+	for _, tt := range []struct {
+		refused string
+		code    int
+		want    string
+	}{{"", exitOK, "can be put on: gatewayd update apply b"}, {"1.1 is older than 1.2, which runs", exitFailed, "refused: 1.1 is older"}} {
+		for _, asJSON := range []bool{false, true} {
+			var out bytes.Buffer
+			a := &app{streams: streams{out: &out}, json: asJSON}
+			err := a.tell(&offer{Source: "b", Running: "1.2", Version: "1.1", SignedBy: "k", Refused: tt.refused})
+			if exitCode(err) != tt.code || !asJSON && !strings.Contains(out.String(), tt.want) || asJSON && !strings.Contains(out.String(), tt.refused) {
+				t.Errorf("%+v, JSON %v: %v, %s", tt, asJSON, err, &out)
+			}
+		}
+	}
+}
+
 // Elsewhere than on the appliance the commands say so, and a reset asks first.
 func TestUpdateElsewhere(t *testing.T) {
 	if _, err := os.Stat(update.ImageDir); err == nil {

@@ -36,7 +36,7 @@ type Card struct {
 func FindCard(boot string) (*Card, error) {
 	device, err := mounted("/proc/self/mountinfo", boot, "vfat")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("appliance: there is no boot partition, which has the settings and says what is started: %s", bare(err))
 	}
 	disk, _, err := parent(sysDir, filepath.Base(device))
 	if err != nil {
@@ -71,6 +71,9 @@ func partition(sys, disk string, n int) (string, error) {
 // is what the card holds. One that is mounted is not opened.
 func OpenSlot(device string) (*update.Slot, io.Closer, error) {
 	f, err := os.OpenFile(device, os.O_RDWR|os.O_EXCL|unix.O_DIRECT, 0)
+	if errors.Is(err, unix.EBUSY) {
+		return nil, nil, fmt.Errorf("appliance: %s is in use: by another `gatewayd update`, or it is mounted: %w", device, err)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("appliance: %w", err)
 	}

@@ -182,6 +182,8 @@ func get(ctx context.Context, address string, off int64) (io.ReadCloser, int64, 
 	case http.StatusOK:
 		total = a.ContentLength
 		_, err = io.CopyN(io.Discard, body, off)
+	case http.StatusRequestedRangeNotSatisfiable:
+		err = &refusal{fmt.Errorf("cut short: it has no byte %d", off)}
 	default:
 		err = fmt.Errorf("the server says %s", a.Status)
 		if a.StatusCode < http.StatusInternalServerError {

@@ -176,6 +176,7 @@ func TestServerRefuses(t *testing.T) {
 		refused bool
 	}{
 		{"not found", http.NotFound, "the server says 404", true},
+		{"too short", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(416) }, "cut short: it has no byte 5", true},
 		{"broken", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "the server says 500", false},
 		{"another range", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Range", "bytes 7-9/10")
