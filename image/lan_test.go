@@ -3,10 +3,7 @@
 package image
 
 import (
-	"bytes"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -54,21 +51,7 @@ func newPeer(t *testing.T, l *lan, kernel, root string) *serial {
 	args := append([]string{"-accel", "tcg", "-nographic", "-monitor", "none", "-no-reboot", "-M", "virt", "-cpu", "cortex-a53", "-m", "256",
 		"-kernel", kernel, "-initrd", root, "-append", "console=ttyAMA0 quiet rdinit=/bin/sh",
 		"-netdev", cable("lan", l.peer, l.card), "-device", "virtio-net-pci,netdev=lan,romfile=,mac=52:54:00:12:34:57"}, s.args()...)
-	cmd := exec.Command("qemu-system-aarch64", args...)
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed
-		if t.Failed() {
-			log, _ := os.ReadFile(s.log)
-			t.Logf("the peer's QEMU: %s\nconsole:\n%s", &said, log)
-		}
-	})
-	s.plug()
+	s.powerOn("the peer's QEMU", "qemu-system-aarch64", args...)
 	s.hears(pageLimit, `# `)
 	for _, command := range []string{
 		"/etc/init.d/S00commands && mkdir -p /proc /sys && mount -t proc proc /proc && mount -t sysfs sys /sys",

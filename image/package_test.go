@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -39,21 +38,7 @@ func debian(t *testing.T, deb string, d *dongle, l *lan) *serial {
 		"-device", "virtio-net-pci,netdev=lan,romfile=", "-device", "virtio-rng-pci", "-device", "qemu-xhci",
 		"-chardev", "socket,id=rcp,reconnect=1,path=" + d.socket, "-device", "usb-serial,chardev=rcp"}, s.args()...)
 	args = append(args, l.args("lan", "user")...)
-	cmd := exec.Command("qemu-system-x86_64", args...)
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed
-		if t.Failed() {
-			log, _ := os.ReadFile(s.log)
-			t.Logf("QEMU: %s\nconsole:\n%s", &said, log)
-		}
-	})
-	s.plug()
+	s.powerOn("QEMU", "qemu-system-x86_64", args...)
 	s.hears(debianLimit, `root@debian:~# `)
 	return s
 }

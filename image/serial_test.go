@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -47,6 +48,26 @@ func shortDir(t *testing.T) string {
 // args are QEMU's for the next serial port.
 func (s *serial) args() []string {
 	return []string{"-chardev", fmt.Sprintf("socket,id=tty,path=%s,server=on,wait=off,logfile=%s,logappend=on", s.socket, s.log), "-serial", "chardev:tty"}
+}
+
+// powerOn runs the machine at whose console this is, until the test ends.
+func (s *serial) powerOn(name, program string, args ...string) {
+	s.t.Helper()
+	cmd := exec.Command(program, args...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // killed
+		if s.t.Failed() {
+			log, _ := os.ReadFile(s.log)
+			s.t.Logf("%s: %s\nconsole:\n%s", name, &said, log)
+		}
+	})
+	s.plug()
 }
 
 // has tells whether the console has shown what.
