@@ -174,7 +174,13 @@ func (b *br) revive() {
 }
 
 func (b *br) plug(iface, lan string, n byte) {
-	p := b.lab.plug(b.name, lan, n, func(in ndp.In) { b.m.Receive(iface, in) })
+	var p *port
+	p = b.lab.plug(b.name, lan, n, func(in ndp.In) {
+		if m, err := ndp.Decode(in.Type, in.Code, in.Body); err == nil {
+			b.lab.answer(p, in, m) // the kernel does
+		}
+		b.m.Receive(iface, in)
+	})
 	b.ports[iface] = p
 	b.set(iface, p)
 }
@@ -321,24 +327,30 @@ func (l *lab) foreign(name, lan string, n byte, ra ndp.RouterAdvert) *foreign {
 		if err != nil {
 			return
 		}
-		switch m := m.(type) {
-		case ndp.RouterSolicit:
+		if _, ok := m.(ndp.RouterSolicit); ok {
 			f.timer.StartEarlier(500 * time.Millisecond)
-		case ndp.NeighborSolicit:
-			if m.Target == f.port.ll && in.Src != f.port.ll {
-				f.send(in.Src, ndp.NeighborAdvert{Router: true, Solicited: true, Override: true, Target: m.Target})
-			}
 		}
+		l.answer(f.port, in, m)
 	})
 	f.timer.Start(0)
 	return f
 }
 
+// answer says that somebody is there, if that is asked.
+func (l *lab) answer(p *port, in ndp.In, m ndp.Message) {
+	if ns, ok := m.(ndp.NeighborSolicit); ok && ns.Target == p.ll && in.Src != p.ll {
+		l.say(p, in.Src, ndp.NeighborAdvert{Router: true, Solicited: true, Override: true, Target: ns.Target})
+	}
+}
+
 func (f *foreign) advertise() { f.send(allNodes, f.ra) }
 
-func (f *foreign) send(dst netip.Addr, m ndp.Message) {
+func (f *foreign) send(dst netip.Addr, m ndp.Message) { f.lab.say(f.port, dst, m) }
+
+// say sends a message from a port.
+func (l *lab) say(p *port, dst netip.Addr, m ndp.Message) {
 	typ, code := m.ICMP()
-	f.lab.send(f.port, ndp.Out{Src: f.port.ll, Dst: dst, HopLimit: 255, Type: typ, Code: code, Body: m.Append(nil)})
+	l.send(p, ndp.Out{Src: p.ll, Dst: dst, HopLimit: localHopLimit, Type: typ, Code: code, Body: m.Append(nil)})
 }
 
 func (f *foreign) off() {

@@ -45,7 +45,8 @@ type link struct {
 	name    string
 	slot    int
 	state   LinkState
-	running bool
+	hears   bool // what routers say; before the mesh is attached, too
+	running bool // and speaks
 
 	// What was heard.
 	routers    []*router
@@ -82,11 +83,27 @@ func newLink(m *Manager, name string, slot int) *link {
 	return l
 }
 
+// listen asks the routers of the link and hears what they say, so that it is
+// known when the mesh is there.
+func (l *link) listen() {
+	l.hears = true
+	l.solicit.start()
+}
+
+// deafen forgets what was heard.
+func (l *link) deafen() {
+	l.hears = false
+	l.solicit.stop()
+	l.ageing.Stop()
+	l.stale.Stop()
+	l.routers, l.mirrored = nil, nil
+	l.factors = factors{}
+}
+
 func (l *link) start() {
 	l.running = true
 	l.sentCount, l.said, l.final = 0, nil, nil
 	l.onLink.arm()
-	l.solicit.start()
 	l.log("BORDER-START", "border routing starts on a link")
 }
 
@@ -97,12 +114,8 @@ func (l *link) stop(say bool) {
 		l.sayEnd()
 	}
 	l.running = false
-	l.solicit.stop()
 	l.next.Stop()
-	l.ageing.Stop()
-	l.stale.Stop()
-	l.routers, l.rios, l.mirrored = nil, nil, nil
-	l.factors = factors{}
+	l.rios = nil
 	l.twin, l.twinUntil = "", time.Time{}
 	for _, o := range l.m.links {
 		if o.running && o.twin == l.name {
@@ -114,8 +127,15 @@ func (l *link) stop(say bool) {
 }
 
 // schedule evaluates after a delay, or before if that is arranged already, but
-// not too soon after the last advertisement.
+// not too soon after the last advertisement. A link that does not run has nothing
+// to decide.
 func (l *link) schedule(d delay) {
+	if !l.running {
+		return
+	}
+	if d == evaluationDelay && len(l.said) == 0 && l.m.omr.favored.prefix.IsValid() {
+		d = answerDelay // hosts know nothing of the mesh yet, which has decided
+	}
 	var in time.Duration
 	switch d {
 	case answerDelay:

@@ -68,6 +68,9 @@ type Config struct {
 type Mesh struct {
 	Attached bool
 	Router   bool // or leader
+	// Leader is who has the network data itself: it needs not wait for what the
+	// mesh may know already.
+	Leader bool
 	// ParentQuality is the quality of the link to the parent, both ways, 0 to
 	// 3; it counts only if not Router.
 	ParentQuality uint8
@@ -271,6 +274,7 @@ func (m *Manager) RemoveLink(name string) {
 	if l.running {
 		l.stop(l.state.Up)
 	}
+	l.deafen()
 	l.onLink.timer.Stop()
 	m.links = slices.DeleteFunc(m.links, func(x *link) bool { return x == l })
 	if len(l.hosted) > 0 {
@@ -290,7 +294,7 @@ func (m *Manager) Receive(link string, in ndp.In) error {
 	if l == nil {
 		return ErrNoLink
 	}
-	if !l.running {
+	if !l.hears {
 		return ndp.ErrIgnored
 	}
 	err := l.receive(in)
@@ -315,22 +319,32 @@ func (m *Manager) freeSlot() int {
 	return slot
 }
 
-// update starts and stops links as their state and that of the mesh is.
+// update starts and stops links as their state and that of the mesh is. They
+// listen before the mesh is attached, which takes a while.
 func (m *Manager) update() {
 	for _, l := range m.links {
 		usable := l.state.Up && l.state.LinkLocal.IsValid()
-		switch on := m.enabled && m.mesh.Attached && usable; {
+		hears := m.enabled && usable
+		if hears && !l.hears {
+			l.listen()
+		}
+		switch on := hears && m.mesh.Attached; {
 		case on && !l.running:
 			l.start()
 		case !on && l.running:
 			l.stop(usable)
+		}
+		if !hears && l.hears {
+			l.deafen()
 		}
 	}
 	running := slices.ContainsFunc(m.links, func(l *link) bool { return l.running })
 	switch {
 	case running && !m.running:
 		m.running, m.left = true, nil
-		m.omr.start()
+		if m.omr.start(); m.omr.favored.prefix.IsValid() {
+			m.scheduleAll(answerDelay) // hosts may have been waiting
+		}
 	case !running && m.running:
 		m.running = false
 		m.omr.stop()

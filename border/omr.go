@@ -56,9 +56,9 @@ func (o *omr) init(m *Manager) {
 }
 
 // start decides at once if the mesh has addresses of our prefix already, as
-// after a restart.
+// after a restart, or if nobody knows more of it than we do.
 func (o *omr) start() {
-	if o.choose(); o.m.inData(o.local) {
+	if o.choose(); o.m.mesh.Leader || o.m.inData(o.local) {
 		o.evaluate()
 	} else {
 		o.favored = o.find()

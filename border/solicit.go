@@ -68,7 +68,7 @@ func (s *solicitor) fire() {
 
 // solicitAgain asks whether what is stale is still so.
 func (l *link) solicitAgain() {
-	if l.running {
+	if l.hears {
 		l.solicit.start()
 	}
 }
@@ -99,7 +99,7 @@ func (l *link) forget(began time.Time) {
 
 // setTimers arranges for the next thing to end, to probe or to ask for.
 func (l *link) setTimers(now time.Time) {
-	if !l.running {
+	if !l.hears {
 		return
 	}
 	var ageing, stale earliest

@@ -10,7 +10,7 @@ import (
 func OfThread(n *thread.Node) Mesh {
 	m := n.MLE()
 	role := m.Role()
-	mesh := Mesh{Attached: role >= mle.Child, Router: role >= mle.Router, RLOC16: m.RLOC16(), MeshLocal: n.MeshLocalPrefix(), Data: m.NetData()}
+	mesh := Mesh{Attached: role >= mle.Child, Router: role >= mle.Router, Leader: role == mle.Leader, RLOC16: m.RLOC16(), MeshLocal: n.MeshLocalPrefix(), Data: m.NetData()}
 	if d := n.Datasets().Active(); d != nil && d.ExtPANID != nil {
 		mesh.ExtPANID = *d.ExtPANID
 	}
