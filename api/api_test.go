@@ -363,7 +363,8 @@ func TestJoiners(t *testing.T) {
 func TestPending(t *testing.T) {
 	t.Parallel()
 	s, ctx := serve(t), t.Context()
-	if _, err := s.NewDataset(ctx, NewDataset{Name: "before", Channel: 15}); err != nil {
+	// With such a key it looks for others first.
+	if _, err := s.NewDataset(ctx, NewDataset{Name: "before", Channel: 15, NetworkKey: "00112233445566778899aabbccddeeff"}); err != nil {
 		t.Fatal(err)
 	}
 	tlvs, err := s.ExportDataset(ctx, "active")

@@ -2,12 +2,10 @@ package api
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"gatewayd/gateway"
@@ -137,17 +135,10 @@ func (s *Server) importDataset(_ http.ResponseWriter, r *http.Request) (any, err
 	if which == "pending" {
 		return s.usePending(r, &d)
 	}
-	missing := slices.DeleteFunc(d.MissingActive(), func(t meshcop.Type) bool {
-		switch t { // which the network tells once it is attached to
-		case meshcop.TypeActiveTimestamp, meshcop.TypeChannelMask, meshcop.TypePSKc, meshcop.TypeSecurityPolicy:
-			return true
-		}
-		return false
-	})
-	if len(missing) > 0 {
+	if missing := d.MissingToAttach(); len(missing) > 0 {
 		return nil, badRequest("the dataset lacks %s", names(missing))
 	}
-	return s.use(r, &d, in.Force)
+	return s.use(r, &d, in.Force, s.gw.UseDataset)
 }
 
 func names(types []meshcop.Type) string {
@@ -158,9 +149,9 @@ func names(types []meshcop.Type) string {
 	return strings.Join(list, ", ")
 }
 
-// use makes a dataset the active one, if that leaves no other network and takes
-// back no change of this one, or force is set.
-func (s *Server) use(r *http.Request, d *meshcop.Dataset, force bool) (any, error) {
+// use makes a dataset the active one by start, if that leaves no other network
+// and takes back no change of this one, or force is set.
+func (s *Server) use(r *http.Request, d *meshcop.Dataset, force bool, start func(*meshcop.Dataset) error) (any, error) {
 	var failed error
 	err := s.gw.Do(r.Context(), func(n *thread.Node) {
 		old := n.Datasets().Active()
@@ -175,7 +166,7 @@ func (s *Server) use(r *http.Request, d *meshcop.Dataset, force bool) (any, erro
 				"this gateway has the newer one; say --force (\"force\": true) to go back all the same")
 			return
 		}
-		failed = s.gw.UseDataset(d)
+		failed = start(d)
 	})
 	if err == nil {
 		err = failed
@@ -223,7 +214,11 @@ func (s *Server) newDataset(_ http.ResponseWriter, r *http.Request) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	return s.use(r, &d, in.Force)
+	start := s.gw.UseDataset
+	if in.NetworkKey == "" {
+		start = s.gw.FormNetwork
+	}
+	return s.use(r, &d, in.Force, start)
 }
 
 // supported are the channels that the radio can use, all while it is not known.
@@ -248,7 +243,7 @@ func meshLocal(s string) (netip.Prefix, error) {
 
 // dataset makes a new network's, on one of the radio's channels.
 func (in *NewDataset) dataset(supported meshcop.ChannelMask) (meshcop.Dataset, error) {
-	d, err := meshcop.NewRandom(rand.Reader, supported, supported)
+	d, err := gateway.NewDataset(supported)
 	if err != nil {
 		return d, err
 	}
@@ -256,7 +251,7 @@ func (in *NewDataset) dataset(supported meshcop.ChannelMask) (meshcop.Dataset, e
 		return d, err
 	}
 	if in.Name == "" {
-		d.NetworkName = fmt.Sprintf("gatewayd-%04x", *d.PANID)
+		d.NetworkName = gateway.NetworkName(*d.PANID) // which may be a wish
 	}
 	if in.ExtPANID != "" {
 		b, err := digits("extended PAN ID", in.ExtPANID, len(meshcop.ExtPANID{}))

@@ -24,6 +24,7 @@ type Config struct {
 	DataDir  string `toml:"data-dir"`  // where durable state is kept
 	Socket   string `toml:"socket"`    // Unix socket for the command line
 	Infra    string `toml:"infra"`     // interface towards the infrastructure network, or empty for none
+	Network  string `toml:"network"`   // of a gateway without one: NetworkNew, a dataset's file, or empty for none
 	LogLevel string `toml:"log-level"` // debug, info, warn or error
 	Mode     string `toml:"mode"`      // ModeThread or ModeLowpan
 	Inbound  string `toml:"inbound"`   // who may talk to devices unasked: local, all or none
@@ -145,6 +146,9 @@ func (c *Config) Validate() error {
 		}
 	}
 	if c.Mode == ModeLowpan {
+		if c.Network != "" {
+			errs = append(errs, errors.New("gateway: network: is of Thread only: a plain 6LoWPAN network is what [lowpan] says"))
+		}
 		errs = append(errs, c.Lowpan.check()...)
 	}
 	return errors.Join(errs...)

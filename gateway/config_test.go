@@ -84,7 +84,7 @@ func TestBadFiles(t *testing.T) {
 		{"misspelt key", "radio = 'x:'\ntnu = 'wpan0'", `c.toml:2:1: no such key "tnu", did you mean "tun"?`},
 		{"underscore", "data_dir = '/x'", `c.toml:1:1: no such key "data_dir", did you mean "data-dir"?`},
 		{"no hyphen", "\n\n  loglevel = 'info'", `c.toml:3:3: no such key "loglevel", did you mean "log-level"?`},
-		{"nothing like it", "colour = 'green'", `c.toml:1:1: no such key "colour", there are radio, tun, data-dir, socket, infra, log-level, mode, inbound, egress, no-firewall, nat64, pd`},
+		{"nothing like it", "colour = 'green'", `c.toml:1:1: no such key "colour", there are radio, tun, data-dir, socket, infra, network, log-level, mode, inbound, egress, no-firewall, nat64, pd`},
 		{"two of them", "soket = 'a'\nradio = 'x:'\ninfar = 'b'",
 			`c.toml:1:1: no such key "soket", did you mean "socket"?` + "\n" +
 				`c.toml:3:1: no such key "infar", did you mean "infra"?`},

@@ -18,6 +18,7 @@ import (
 	"gatewayd/store"
 	"gatewayd/thread"
 	"gatewayd/thread/joining"
+	"gatewayd/thread/meshcop"
 )
 
 // Options are what a Gateway needs beside its Config.
@@ -60,6 +61,7 @@ type Gateway struct {
 	node   *thread.Node // the stack, if it is a Thread node
 	lowpan *Lowpan      // what has the stack, if that is a plain 6LoWPAN node
 	cli    *otcli.CLI
+	wanted *meshcop.Dataset // of the network that the configuration names, or nil
 
 	infra      *infrastructure // nil without infrastructure links
 	filter     *filter         // likewise, and without an interface on the host
@@ -321,10 +323,14 @@ func (g *Gateway) startNetwork() error {
 	if err := g.publishPrefix(); err != nil {
 		return err
 	}
+	if err := g.configured(); err != nil {
+		return err
+	}
 	if g.node.Datasets().Active() == nil {
-		g.log.Info("no network yet: make one with `gatewayd dataset new`, or take one over with `gatewayd dataset import`",
-			"id", "GW-NO-DATASET")
-		return nil
+		return g.firstNetwork()
+	}
+	for _, f := range g.otherNetwork() {
+		g.log.Warn(f.Text, "id", f.Code, "fix", f.Fix)
 	}
 	return g.node.Start()
 }

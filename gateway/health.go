@@ -130,18 +130,19 @@ func beyond(a, b []doctor.Finding) (out []doctor.Finding) {
 // Health is how the gateway and its host are.
 type Health struct {
 	Radio    spinel.State
-	Findings []doctor.Finding // of the host's latest examination
+	Findings []doctor.Finding // of the host's latest examination, and of the gateway itself
 	Examined time.Time        // when that was; zero: not yet, or there is no interface to examine
 }
 
 // Health asks how the gateway and its host are.
 func (g *Gateway) Health(ctx context.Context) (Health, error) {
 	var h Health
-	if err := g.do(ctx, func() { h.Radio = g.link.State() }); err != nil {
+	var own []doctor.Finding
+	if err := g.do(ctx, func() { h.Radio, own = g.link.State(), g.otherNetwork() }); err != nil {
 		return Health{}, err
 	}
 	g.health.mu.Lock()
 	defer g.health.mu.Unlock()
-	h.Findings, h.Examined = slices.Clone(g.health.findings), g.health.examined
+	h.Findings, h.Examined = append(own, g.health.findings...), g.health.examined
 	return h, nil
 }

@@ -52,6 +52,16 @@ var Keys = []Key{{
 	field: func(c *Config) *string { return &c.Infra },
 	check: checkInfra,
 }, {
+	Name:  "network",
+	Usage: "without a network: new: form one; a file with a dataset: be in that one; empty: wait",
+	field: func(c *Config) *string { return &c.Network },
+	check: func(v string) error {
+		if v == "" {
+			return nil
+		}
+		return checkPath(v)
+	},
+}, {
 	Name:  "log-level",
 	Usage: "what to log: debug, info, warn or error",
 	field: func(c *Config) *string { return &c.LogLevel },

@@ -66,6 +66,7 @@ func TestLowpanConfig(t *testing.T) {
 func TestLowpanMistakes(t *testing.T) {
 	for _, tt := range []struct{ from, to, want string }{
 		{`channel          = 20`, `channel = 27`, "lowpan.channel: 27 is none of 11 to 26"},
+		{`radio = "sim:1"`, "radio = \"sim:1\"\nnetwork = \"new\"", "network: is of Thread only"},
 		{`"plant 7"`, `"a name that is too long"`, "lowpan.name"},
 		{`"0xBEEF"`, `"0xffff"`, "lowpan.pan-id"},
 		{`"0xBEEF"`, `"beefy"`, "lowpan.pan-id"},

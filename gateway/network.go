@@ -1,16 +1,22 @@
 package gateway
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
+	"gatewayd/host/doctor"
 	"gatewayd/radio"
 	"gatewayd/radio/hdlc"
 	"gatewayd/radio/spinel"
 	"gatewayd/radio/transport"
 	"gatewayd/thread/joining"
 	"gatewayd/thread/meshcop"
+	"gatewayd/thread/mle"
 )
 
 // Config is what the gateway was started with.
@@ -70,6 +76,104 @@ func (g *Gateway) UseDataset(d *meshcop.Dataset) error {
 		return err
 	}
 	return g.node.Start()
+}
+
+// NewDataset is a random one, of a new network on one of the channels.
+func NewDataset(supported meshcop.ChannelMask) (meshcop.Dataset, error) {
+	d, err := meshcop.NewRandom(rand.Reader, supported, supported)
+	if err == nil {
+		d.NetworkName = NetworkName(*d.PANID)
+	}
+	return d, err
+}
+
+// NetworkName is that of a network to which nobody gave another.
+func NetworkName(panID uint16) string { return fmt.Sprintf("gatewayd-%04x", panID) }
+
+// FormNetwork is UseDataset for one whose key was made just now: nobody else can
+// have it, so there is nobody to look for and the gateway leads at once.
+func (g *Gateway) FormNetwork(d *meshcop.Dataset) error {
+	if err := g.UseDataset(d); err != nil {
+		return err
+	}
+	// A node that may not be a router attaches as others do, when there are any.
+	if err := g.node.MLE().BecomeLeader(); !errors.Is(err, mle.ErrNotCapable) {
+		return err
+	}
+	return nil
+}
+
+// NetworkNew is what Config.Network says to form a network.
+const NetworkNew = "new"
+
+// configured reads the dataset that the configuration names, if it names one.
+func (g *Gateway) configured() error {
+	if g.cfg.Network == "" || g.cfg.Network == NetworkNew {
+		return nil
+	}
+	d, err := readDataset(g.cfg.Network)
+	switch {
+	case err == nil:
+		g.wanted = &d
+	case g.node.Datasets().Active() == nil:
+		return err
+	default: // it can do without
+		g.log.Warn(err.Error(), "id", doctor.OtherNetwork)
+	}
+	return nil
+}
+
+// firstNetwork is for a gateway that belongs to no network: it does as the
+// configuration says.
+func (g *Gateway) firstNetwork() error {
+	switch {
+	case g.wanted != nil:
+		return g.UseDataset(g.wanted)
+	case g.cfg.Network == NetworkNew:
+		d, err := NewDataset(meshcop.AllChannels())
+		if err != nil {
+			return err
+		}
+		return g.FormNetwork(&d)
+	}
+	g.log.Info("no network yet: make one with `gatewayd dataset new`, or take one over with `gatewayd dataset import`",
+		"id", "GW-NO-DATASET")
+	return nil
+}
+
+// otherNetwork finds that the gateway belongs to another network than the
+// configuration names: it leaves none by itself.
+func (g *Gateway) otherNetwork() []doctor.Finding {
+	if g.node == nil || g.wanted == nil || g.wanted.ExtPANID == nil {
+		return nil
+	}
+	d := g.node.Datasets().Active()
+	if d == nil || d.ExtPANID != nil && *d.ExtPANID == *g.wanted.ExtPANID {
+		return nil
+	}
+	return []doctor.Finding{{Code: doctor.OtherNetwork, Level: doctor.Warning,
+		Text: fmt.Sprintf("The settings name the network %q, and this gateway belongs to %q already, which it does not leave by itself.", g.wanted.NetworkName, d.NetworkName),
+		Fix:  "gatewayd dataset import --force - <" + g.cfg.Network}}
+}
+
+// readDataset reads the dataset of a network to be in, from a file of
+// hexadecimal digits.
+func readDataset(file string) (d meshcop.Dataset, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return d, fmt.Errorf("gateway: network: %w", err)
+	}
+	b, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil {
+		return d, fmt.Errorf("gateway: network: %s: want hexadecimal digits, as `gatewayd dataset export` prints them: %w", file, err)
+	}
+	if d, err = meshcop.DecodeDataset(b); err != nil {
+		return d, fmt.Errorf("gateway: network: %s: the dataset makes no sense: %w", file, err)
+	}
+	if missing := d.MissingToAttach(); len(missing) > 0 {
+		return d, fmt.Errorf("gateway: network: %s: the dataset lacks %v", file, missing)
+	}
+	return d, nil
 }
 
 // SameNetwork reports whether two active datasets are an earlier and a later

@@ -60,7 +60,7 @@ func present(st *api.Status) view {
 		v.Network = item{Text: fmt.Sprintf("The Thread network “%s” is not on the air while no dongle works.", st.Network.Name)}
 	}
 	for _, f := range st.Findings {
-		if f.Level != doctor.Problem || f.Code == "HOST-RADIO" { // which the dongle's item tells better
+		if f.Level != doctor.Problem && f.Code != doctor.OtherNetwork || f.Code == "HOST-RADIO" { // which the dongle's item tells better
 			continue
 		}
 		if f.Fix != "" {

@@ -74,6 +74,9 @@ func TestPage(t *testing.T) {
 		{name: "a problem of the host", status: api.Status{Radio: ready, Network: net, Role: "leader", Findings: []doctor.Finding{
 			{Code: "HOST-FORWARD", Level: doctor.Problem, Text: "IPv6 is not forwarded.", Fix: "sysctl x"}, {Code: "HOST-SYNC", Level: doctor.Warning, Text: "No time."}}},
 			want: []string{"This box", "IPv6 is not forwarded.", "sysctl x"}, not: []string{"No time."}},
+		{name: "another network", status: api.Status{Radio: ready, Network: net, Role: "leader", Findings: []doctor.Finding{
+			{Code: doctor.OtherNetwork, Level: doctor.Warning, Text: "This is home.", Fix: "gatewayd dataset import --force - </f"}}},
+			want: []string{"This box", "This is home. What helps: gatewayd dataset import --force - &lt;/f"}},
 		{name: "plain network", status: api.Status{Radio: ready, Lowpan: &api.Lowpan{Prefix: "fd00::/64", Registered: 4}},
 			want: []string{"prefix fd00::/64, with 4 registered addresses"}, not: []string{"joiner add"}},
 	}

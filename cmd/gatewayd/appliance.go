@@ -11,7 +11,7 @@ import (
 
 func (a *app) applianceCommand() *cobra.Command {
 	c := &cobra.Command{Use: "appliance", Short: "What the scripts of the flashable image need", Hidden: true}
-	c.AddCommand(a.applianceSettings(), a.applianceGrow(), a.applianceSlot(), a.applianceTime(), a.applianceReset(), a.applianceTrial(), a.applianceReboot(), a.applianceNetwork())
+	c.AddCommand(a.applianceSettings(), a.applianceGrow(), a.applianceSlot(), a.applianceTime(), a.applianceReset(), a.applianceTrial(), a.applianceReboot())
 	return group(c)
 }
 

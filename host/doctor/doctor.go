@@ -109,9 +109,15 @@ var checks = slices.Concat(kernelChecks, linkChecks, settingChecks, routeChecks,
 // Checks lists what Run looks at.
 func Checks() []Check { return slices.Clone(checks) }
 
-// Inside reports whether only the gateway that runs can make the check with a
-// code: of what it has sent and seen.
-func Inside(code string) bool { return code == "HOST-RASEND" || code == "HOST-MDNSOUT" }
+// OtherNetwork is the code of what the gateway itself finds: that it belongs to
+// another network than its configuration names.
+const OtherNetwork = "GW-NETWORK"
+
+// Inside reports whether only the gateway that runs can find what has this
+// code: of what it has sent, seen and been told.
+func Inside(code string) bool {
+	return code == "HOST-RASEND" || code == "HOST-MDNSOUT" || code == OtherNetwork
+}
 
 // Run examines the host and returns what is wrong, causes before effects.
 // Nothing is nothing.

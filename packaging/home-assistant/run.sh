@@ -18,7 +18,11 @@ else
 	exit 1
 fi
 # Without a network it adopts the one that is given, or makes one.
-option dataset | gatewayd appliance network /dev/stdin &
+network=new
+if [ -n "$(option dataset)" ]; then
+	network=$(dirname "$file")/dataset
+	(umask 077 && option dataset >"$network")
+fi
 
 infra=$(option backbone_interface)
-exec gatewayd run --radio "$radio" --infra "${infra:-auto}" --data-dir /data/gatewayd
+exec gatewayd run --radio "$radio" --network "$network" --infra "${infra:-auto}" --data-dir /data/gatewayd

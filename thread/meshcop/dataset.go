@@ -225,6 +225,7 @@ var (
 	}
 	requiredPending      = append(slices.Clone(requiredActive), TypePendingTimestamp, TypeDelayTimer)
 	requiredCommissioned = []Type{TypeNetworkKey, TypeNetworkName, TypeExtPANID, TypePANID, TypeChannel}
+	requiredToAttach     = append(slices.Clone(requiredCommissioned), TypeMeshLocalPrefix)
 )
 
 // Has reports whether the dataset holds a TLV of type t.
@@ -273,6 +274,10 @@ func (d *Dataset) missing(types []Type) []Type {
 // MissingActive returns the elements a complete Active Operational Dataset
 // needs and d does not have.
 func (d *Dataset) MissingActive() []Type { return d.missing(requiredActive) }
+
+// MissingToAttach returns the elements that a device cannot do without to find
+// and attach to a network, which tells it the others.
+func (d *Dataset) MissingToAttach() []Type { return d.missing(requiredToAttach) }
 
 // MissingPending returns the elements a complete Pending Operational Dataset
 // needs and d does not have.
