@@ -49,6 +49,7 @@ func (s *Server) lowpanStatus(st *Status, r *http.Request) error {
 		st.Network = &Network{Name: nw.ID.String(), Channel: uint16(nw.Channel), PANID: rloc16(nw.PANID)}
 		st.Lowpan = &Lowpan{Secured: !nw.Open, Permit: n.Permitted(), KeyIndex: nw.Key.Index, Prefix: nw.Prefix.String(),
 			Sessions: len(n.Sessions()), Registered: len(n.Registrations()), Routes: len(n.Routes())}
+		st.Reach = s.reach()
 		st.Children, st.Routers, st.Neighbors = []Child{}, []Router{}, []Neighbor{}
 		st.Counters = map[string]map[string]uint64{
 			"mac": counts(n.MAC().Counters), "ip": counts(n.Counters), "radio": counts(rs.Stats), "line": counts(rs.Line)}

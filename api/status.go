@@ -32,6 +32,7 @@ func (s *Server) status(_ http.ResponseWriter, r *http.Request) (any, error) {
 		st.Radio = radioOf(rs)
 		node(&st, n)
 		mesh(&st, n)
+		st.Reach = s.reach()
 		st.Commissioner = commissionerOf(n)
 		st.Counters = counters(n, rs)
 	})
@@ -42,6 +43,20 @@ func (s *Server) status(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	return &st, nil
+}
+
+// reach asks border routing; nil if there is none. Only a function that has the
+// stack may call it.
+func (s *Server) reach() *Reach {
+	st, _, ok := s.gw.Border()
+	if !ok {
+		return nil
+	}
+	r := &Reach{Ready: st.Ready}
+	if p := st.OMR.Favored; p.IsValid() {
+		r.Prefix = p.String()
+	}
+	return r
 }
 
 // node fills in what the node itself is.

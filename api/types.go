@@ -39,6 +39,7 @@ type Status struct {
 	OnMeshPrefixes  []string `json:"on_mesh_prefixes,omitempty"` // of the whole network
 	Network         *Network `json:"network,omitempty"`          // without a dataset there is none
 	Interface       string   `json:"interface,omitempty"`        // the mesh's interface on the host
+	Reach           *Reach   `json:"reach,omitempty"`            // with infrastructure links
 	Addresses       []string `json:"addresses"`
 	MulticastGroups []string `json:"multicast_groups"`
 
@@ -68,6 +69,12 @@ type Radio struct {
 	Capabilities []string `json:"capabilities,omitempty"`
 	Channels     []int    `json:"channels,omitempty"`
 	Sensitivity  int8     `json:"sensitivity,omitempty"` // dBm
+}
+
+// Reach is whether hosts of the infrastructure reach devices.
+type Reach struct {
+	Ready  bool   `json:"ready"`            // they are told the way
+	Prefix string `json:"prefix,omitempty"` // of the devices' addresses that they reach
 }
 
 // Network is what a dataset says about a network, without its secrets.

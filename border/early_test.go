@@ -15,11 +15,13 @@ func TestHeardBefore(t *testing.T) {
 		name    string
 		leader  bool
 		routers bool // on the LAN
+		heard   time.Duration
 		within  time.Duration
 	}{
-		{"leader", true, true, 1200 * time.Millisecond},
-		{"leader on a LAN without routers", true, false, 1200 * time.Millisecond},
-		{"router", false, true, 5 * time.Second},
+		{"leader", true, true, 10 * time.Second, 1200 * time.Millisecond},
+		{"leader while routers are still asked", true, true, 2 * time.Second, 1200 * time.Millisecond},
+		{"leader on a LAN without routers", true, false, 10 * time.Second, 1200 * time.Millisecond},
+		{"router", false, true, 10 * time.Second, 5 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLab(t, 3)
@@ -28,8 +30,8 @@ func TestHeardBefore(t *testing.T) {
 			if c.routers {
 				l.foreign("main", "lan", 8, advert(goodPrefix("2001:db8::/64")))
 			}
-			l.run(10 * time.Second)
-			if got := strings.Join(l.sent("a R"), "\n"); strings.Contains(got, "RA") || strings.Count(got, "RS") != 3 {
+			l.run(c.heard)
+			if got := strings.Join(l.sent("a R"), "\n"); strings.Contains(got, "RA") || strings.Count(got, "RS") != 1+int(c.heard/(4*time.Second)) {
 				t.Fatalf("not attached, it sent\n%s", got)
 			}
 			if s := a.m.Status(); s.State != Stopped || c.routers && len(s.Links[0].Prefixes) == 0 {

@@ -89,9 +89,11 @@ func (o *onLink) deriveLocal() {
 	o.keep()
 }
 
-// evaluate decides whether there has to be a prefix of ours.
+// evaluate decides whether there has to be a prefix of ours. While routers are
+// asked that is not known yet, but that another's will do may be.
 func (o *onLink) evaluate() {
-	if o.l.solicit.running() || !o.local.IsValid() {
+	asking := o.l.solicit.running() && (o.active() || !o.l.factors.favored.IsValid())
+	if asking || !o.local.IsValid() {
 		return
 	}
 	o.favored = o.l.factors.favored

@@ -82,6 +82,29 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// From the power on to a mesh that the LAN's hosts know the way to, with a new
+// card and with one that has its network. The figures are the test's to tell and
+// nobody's to judge here: they are an idle machine's only if this one is.
+func TestStart(t *testing.T) {
+	c, d := card(t), newDongle(t)
+	for _, what := range []string{"a new network", "a network that there was"} {
+		b := start(t, c, false, d)
+		b.says(pageLimit, "<h1>")
+		page := time.Since(b.began)
+		b.says(pageLimit, "The dongle works: OPENTHREAD/test.", "the gateway is its leader", "Connected by", "hosts reach the devices by fd")
+		reached := time.Since(b.began)
+		b.console.activate(30 * time.Second)
+		ran := b.console.must(10*time.Second, "dmesg | grep 'Run /init'")
+		kernel := regexp.MustCompile(`\[ *([0-9.]+)\] Run`).FindStringSubmatch(ran)
+		if kernel == nil {
+			t.Fatalf("the kernel says %q", ran)
+		}
+		t.Logf("%s: page after %v, hosts reach devices after %v; the kernel began the first program at %s s of its own time",
+			what, page.Round(100*time.Millisecond), reached.Round(100*time.Millisecond), kernel[1])
+		b.cut()
+	}
+}
+
 // The same card in a Raspberry Pi's slot, as far as QEMU's has one: its SD
 // controller, and network and dongle at its one USB port.
 func TestRaspberryPi(t *testing.T) {

@@ -22,6 +22,9 @@ func (v *view) Append(b []byte) []byte {
 	b = v.Dongle.append(b, "Dongle")
 	b = v.Network.append(b, "Network of the devices")
 	b = v.Uplink.append(b, "Your network")
+	if v.Reach != nil && v.Uplink.Good {
+		b = v.Reach.append(b, "The way between them")
+	}
 	b = list(b, "This box", v.Notices)
 	b = list(b, "Settings", v.Problems)
 	if len(v.Problems) > 0 {

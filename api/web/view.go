@@ -30,6 +30,7 @@ type view struct {
 	Dongle            item
 	Network           item
 	Uplink            item
+	Reach             *item // nil: the page does not tell of it
 	Notices           []string
 	Problems          []string
 	SSH               *string // fingerprint, "" if it is off
@@ -51,6 +52,9 @@ func away(err error) view {
 
 func present(st *api.Status) view {
 	v := view{Dongle: dongle(&st.Radio), Network: network(st), Devices: len(st.Children) + len(st.Routers)}
+	if v.Dongle.Good && v.Network.Good {
+		v.Reach = reach(st.Reach)
+	}
 	for _, r := range st.Routers {
 		if r.Self {
 			v.Devices--
@@ -117,6 +121,18 @@ func network(st *api.Status) item {
 		return item{Text: fmt.Sprintf("The gateway looks for the Thread network %s.", name), Advice: "If nobody else is in it, the gateway starts it by itself within a minute."}
 	}
 	return item{Text: fmt.Sprintf("The Thread network %s is off.", name), Advice: "It starts when the dongle works."}
+}
+
+// reach tells whether the two networks reach each other; nil if that is not
+// wanted.
+func reach(r *api.Reach) *item {
+	switch {
+	case r == nil:
+		return nil
+	case r.Ready:
+		return &item{Good: true, Text: "Your network's hosts reach the devices by " + r.Prefix + "."}
+	}
+	return &item{Text: "Your network's hosts do not reach the devices yet.", Advice: "This takes some seconds after the devices' network has started."}
 }
 
 func uplink(links []Link) item {

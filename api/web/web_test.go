@@ -77,6 +77,12 @@ func TestPage(t *testing.T) {
 		{name: "another network", status: api.Status{Radio: ready, Network: net, Role: "leader", Findings: []doctor.Finding{
 			{Code: doctor.OtherNetwork, Level: doctor.Warning, Text: "This is home.", Fix: "gatewayd dataset import --force - </f"}}},
 			want: []string{"This box", "This is home. What helps: gatewayd dataset import --force - &lt;/f"}},
+		{name: "devices are reached", status: api.Status{Radio: ready, Role: "leader", Network: net, Reach: &api.Reach{Ready: true, Prefix: "fd00::/64"}}, links: []Link{eth},
+			want: []string{"The way between them", "hosts reach the devices by fd00::/64."}, not: []string{`class="bad"`}},
+		{name: "devices are not reached yet", status: api.Status{Radio: ready, Role: "leader", Network: net, Reach: &api.Reach{}}, links: []Link{eth},
+			want: []string{"The way between them", "do not reach the devices yet"}},
+		{name: "no way without a cable", status: api.Status{Radio: ready, Role: "leader", Network: net, Reach: &api.Reach{}}, not: []string{"The way between them"}},
+		{name: "no way without a network", status: api.Status{Radio: ready, Role: "detached", Network: net, Reach: &api.Reach{}}, links: []Link{eth}, not: []string{"The way between them"}},
 		{name: "plain network", status: api.Status{Radio: ready, Lowpan: &api.Lowpan{Prefix: "fd00::/64", Registered: 4}},
 			want: []string{"prefix fd00::/64, with 4 registered addresses"}, not: []string{"joiner add"}},
 	}

@@ -35,7 +35,7 @@ func leaderStatus() *api.Status {
 	child := api.Neighbor{Kind: "child", RLOC16: "0x4401", ExtAddress: "a2b4c6d8e0f20416", Mode: "rn", Version: 5, Age: 3.21, RSSI: -61, LastRSSI: -60, QualityIn: 3}
 	return &api.Status{
 		Version: "v1.0", Uptime: 11523, Radio: testRadio, Role: "leader", RoleSeconds: 61.5, ExtAddress: "2a19218c6e4a428b", RLOC16: "0x4400",
-		Mode: "rdn", PartitionID: new(uint32(0x1f2e3d4c)), LeaderRLOC16: "0x4400", OnMeshPrefixes: []string{"fd00:1:2:1::/64"},
+		Mode: "rdn", PartitionID: new(uint32(0x1f2e3d4c)), LeaderRLOC16: "0x4400", OnMeshPrefixes: []string{"fd00:1:2:1::/64"}, Reach: &api.Reach{Ready: true, Prefix: "fd00:1:2:1::/64"},
 		Network: &testNetwork, Interface: "wpan0", Addresses: []string{"fe80::2819:218c:6e4a:428b", "fd12:3456::ff:fe00:4400"},
 		MulticastGroups: []string{"ff02::1"}, Commissioner: api.Commissioner{State: "active", Joiners: 2},
 		Children: []api.Child{{Neighbor: child, State: "valid", Timeout: 240, Addresses: []string{"fd12:3456::1", "fd00:1:2:1::1"}}},

@@ -78,6 +78,13 @@ func printStatus(w io.Writer, s *api.Status) {
 		lowpanPairs(&p, l)
 	}
 	p.addList("on-mesh prefixes", s.OnMeshPrefixes)
+	switch r := s.Reach; {
+	case r == nil:
+	case r.Ready:
+		p.add("reach", "hosts of the infrastructure reach devices by "+r.Prefix)
+	default:
+		p.add("reach", "hosts of the infrastructure do not reach devices yet: see `gatewayd border`")
+	}
 	if s.Interface == "" {
 		p.add("interface", "none on this host")
 	} else {
