@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -16,10 +17,14 @@ import (
 // ErrInUse is returned by Listen when another gateway answers on the socket.
 var ErrInUse = errors.New("another gateway is running and answers on it")
 
-// Listen makes the Unix socket, with mode 0600 from the first moment, and
-// removes it when the listener is closed. A socket that nobody listens on any
+// Listen makes the Unix socket, with mode 0600 from the first moment, in a
+// folder that it makes too if there is none, and removes it when the listener
+// is closed. A socket that nobody listens on any
 // more is replaced; any other file is left alone.
 func Listen(ctx context.Context, path string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("api: socket %s: %w", path, err)
+	}
 	if err := clear(ctx, path); err != nil {
 		return nil, fmt.Errorf("api: socket %s: %w", path, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,6 +28,23 @@ func TestListenMode(t *testing.T) {
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("left behind: %v", err)
+	}
+}
+
+// The archive's configuration has the socket in a folder that only the unit
+// makes.
+func TestListenMakesFolder(t *testing.T) {
+	path := filepath.Join(filepath.Dir(socketPath(t)), "gatewayd", "s")
+	l, err := Listen(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(t.Context(), filepath.Join(path, "s")); err == nil || !strings.Contains(err.Error(), "not a directory") {
+		t.Errorf("in a file: %v", err)
 	}
 }
 

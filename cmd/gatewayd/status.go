@@ -160,7 +160,7 @@ func printTable(w io.Writer, t *table) {
 
 func radioPairs(p *pairs, r *api.Radio) {
 	p.add("radio", r.State+", "+r.URL)
-	p.add("", r.Problem)
+	p.add("", plain(r.Problem))
 	p.add("", r.Looks)
 	p.add("", r.Hint)
 	identityPairs(p, r)
