@@ -15,7 +15,16 @@ if [[ -z $IMAGE_UNTRUSTED ]]; then
 	name=$(basename "$IMAGE_KEY")
 	"$GATEWAYD_HOST_PROGRAM" update public "$IMAGE_KEY" >"$share/image/keys/${name%.key}.pem"
 fi
-[[ -z $IMAGE_TRUST ]] || cp "$IMAGE_TRUST"/*.pem "$share/image/keys/"
+if [[ -n $IMAGE_TRUST ]]; then
+	for key in "$IMAGE_TRUST"/*.pem; do
+		# Whoever has the image can read what is in it.
+		[[ $(<"$key") == "-----BEGIN PUBLIC KEY-----"* ]] || {
+			echo "$key is no public key: \`gatewayd update public\` prints one" >&2
+			exit 1
+		}
+		cp "$key" "$share/image/keys/"
+	done
+fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
