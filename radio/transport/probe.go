@@ -16,6 +16,7 @@ const (
 	probeResponse = 400 * time.Millisecond // for an answer from a working RCP
 	probeReset    = 1500 * time.Millisecond
 	probePoke     = 300 * time.Millisecond // for something else to answer a poke
+	probeStart    = 2 * time.Second        // for what tells of its start to be done with it
 	probeKept     = 1024                   // bytes looked at
 )
 
@@ -55,7 +56,8 @@ func (r Report) Usable() bool { return r.Guess.Kind == spinel.KindRCP && r.Probl
 
 // Probe finds out what u leads to. On a serial line it tries the rate given,
 // then the usual ones, each without and with flow control, and resets the
-// device only if nothing answers. The device must not be in use; its radio is
+// device only if nothing answers. What sends text is asked once more, for that
+// may have been of its start. The device must not be in use; its radio is
 // off afterwards. An error means that it could not be opened, or ctx ended.
 func Probe(ctx context.Context, u radio.URL) (Report, error) { return probe(ctx, u, Dial) }
 
@@ -64,9 +66,10 @@ type dialFunc func(context.Context, radio.URL) (Conn, error)
 func probe(ctx context.Context, u radio.URL, dial dialFunc) (Report, error) {
 	start := time.Now()
 	report := Report{URL: u}
-	tries := candidates(u)
+	tries, waited := candidates(u), false
 	for _, reset := range []bool{false, true} {
-		for _, try := range tries {
+		for i := 0; i < len(tries); i++ {
+			try := tries[i]
 			a := Attempt{Baud: try.Baud, FlowControl: try.FlowControl, Reset: reset}
 			p, err := talk(ctx, try, reset, dial)
 			if ctx.Err() != nil {
@@ -84,7 +87,17 @@ func probe(ctx context.Context, u radio.URL, dial dialFunc) (Report, error) {
 			if better(p.guess.Kind, report.Guess.Kind) || len(report.Attempts) == 1 {
 				report.URL, report.Guess, report.Identity, report.Problem = try, p.guess, p.id, p.problem
 			}
-			if certain(p.guess.Kind) {
+			switch {
+			case p.guess.Kind == spinel.KindText && !waited:
+				// It has been plugged in just now, and is what it says later.
+				waited = true
+				select {
+				case <-ctx.Done():
+					return report, context.Cause(ctx)
+				case <-time.After(probeStart):
+				}
+				i--
+			case certain(p.guess.Kind):
 				return report, nil
 			}
 		}
@@ -113,7 +126,7 @@ func candidates(u radio.URL) []radio.URL {
 }
 
 // certain reports whether there is no need to try anything else.
-func certain(k spinel.Kind) bool { return rank(k) == 3 }
+func certain(k spinel.Kind) bool { return rank(k) >= 3 }
 
 // better reports whether a says more than b.
 func better(a, b spinel.Kind) bool { return rank(a) > rank(b) }
@@ -126,8 +139,10 @@ func rank(k spinel.Kind) int {
 		return 1
 	case spinel.KindSpinel:
 		return 2 // but did not say what it is
+	case spinel.KindText:
+		return 3 // and may have been starting
 	}
-	return 3
+	return 4
 }
 
 // talker runs a Link until it knows what there is. It is the Link's handler.

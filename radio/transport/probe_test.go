@@ -104,6 +104,9 @@ func TestProbe(t *testing.T) {
 	picky[spinel.PropRCPMinHostAPIVersion] = []byte{99}
 	needsReset := speaker(rcpProps())
 	awake := false
+	started, logged := time.Time{}, false
+	starts := speaker(rcpProps())
+	const bootLog = "ESP-ROM:esp32h2-20221101\r\nBuild:Nov  1 2022\r\nrst:0x1 (POWERON)"
 
 	tests := []struct {
 		name    string
@@ -148,6 +151,18 @@ func TestProbe(t *testing.T) {
 			}
 			return nil
 		}}, spinel.KindBootloader, 115200, false, "bootloader", false, 3 * time.Second, 2},
+		{"RCP that has just been plugged in", radio.URL{Baud: 115200}, answers{hear: func(b []byte) []byte {
+			switch {
+			case !logged:
+				started, logged = time.Now(), true
+				return []byte(bootLog)
+			case time.Since(started) < time.Second:
+				return nil
+			}
+			return starts(b)
+		}}, spinel.KindRCP, 115200, false, "OpenThread RCP", true, 4 * time.Second, 2},
+		{"restarts over and over", radio.URL{Baud: 115200}, answers{hear: func([]byte) []byte { return []byte(bootLog) }},
+			spinel.KindText, 115200, false, "boot log of an Espressif chip", false, 5 * time.Second, 2},
 		{"noise at every rate", radio.URL{}, answers{baud: 57600}, spinel.KindNoise, 460800, false, "baud rate is probably wrong", false, 20 * time.Second, 13},
 		{"silence", radio.URL{Baud: 115200}, answers{hear: func([]byte) []byte { return nil }},
 			spinel.KindSilent, 115200, false, "nothing answers", false, 20 * time.Second, 13},
