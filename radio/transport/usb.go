@@ -97,7 +97,7 @@ func (p SerialPort) String() string {
 // firmwares are where the firmware of known dongles comes from, by a word in
 // what they say of themselves, or by numbers that nothing else has.
 var firmwares = []struct {
-	word            string // in maker or name, in small letters
+	word, also      string // in maker or name, in small letters; "": any
 	vendor, product uint16 // if there is no word
 	from            string
 }{
@@ -105,7 +105,7 @@ var firmwares = []struct {
 	{word: "nabu casa", from: "Home Assistant's page for Connect ZBT-1 (SkyConnect) flashes it from a browser: choose OpenThread"},
 	{word: "slzb-0", from: "SMLIGHT's page for this SLZB flashes it from a browser: choose Thread"},
 	{word: "dongle plus v2", from: "SONOFF's dongle flasher does it from a browser: choose OpenThread RCP"},
-	{word: "mg24", from: "SONOFF's dongle flasher does it from a browser: choose OpenThread RCP"},
+	{word: "sonoff", also: "mg2", from: "SONOFF's dongle flasher does it from a browser: choose OpenThread RCP"},
 	{word: "sonoff", from: "this one with a chip by Texas Instruments takes an RCP for the CC2652P; the one called Dongle Plus V2 or E is easier"},
 	{word: "conbee", from: "see dresden elektronik's page for this ConBee, whether there is one"},
 	{word: "zigate", from: "there is none: use another dongle"},
@@ -134,7 +134,7 @@ func (p SerialPort) Advise(g spinel.Guess) spinel.Guess {
 func (p SerialPort) firmware() string {
 	said := strings.ToLower(p.Maker + " " + p.Name)
 	for _, f := range firmwares {
-		if f.word != "" && strings.Contains(said, f.word) || f.word == "" && f.vendor == p.Vendor && f.product == p.Product {
+		if f.word != "" && strings.Contains(said, f.word) && strings.Contains(said, f.also) || f.word == "" && f.vendor == p.Vendor && f.product == p.Product {
 			return f.from
 		}
 	}
