@@ -136,17 +136,9 @@ func (s *Server) importDataset(_ http.ResponseWriter, r *http.Request) (any, err
 		return s.usePending(r, &d)
 	}
 	if missing := d.MissingToAttach(); len(missing) > 0 {
-		return nil, badRequest("the dataset lacks %s", names(missing))
+		return nil, badRequest("the dataset lacks %s", meshcop.TypeNames(missing))
 	}
 	return s.use(r, &d, in.Force, s.gw.UseDataset)
-}
-
-func names(types []meshcop.Type) string {
-	var list []string
-	for _, t := range types {
-		list = append(list, t.String())
-	}
-	return strings.Join(list, ", ")
 }
 
 // use makes a dataset the active one by start, if that leaves no other network
@@ -181,7 +173,7 @@ func (s *Server) use(r *http.Request, d *meshcop.Dataset, force bool, start func
 // others would have to be its commissioner.
 func (s *Server) usePending(r *http.Request, d *meshcop.Dataset) (any, error) {
 	if missing := d.MissingPending(); len(missing) > 0 {
-		return nil, badRequest("the dataset lacks %s", names(missing))
+		return nil, badRequest("the dataset lacks %s", meshcop.TypeNames(missing))
 	}
 	var failed error
 	err := s.gw.Do(r.Context(), func(n *thread.Node) {

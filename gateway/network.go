@@ -171,7 +171,7 @@ func readDataset(file string) (d meshcop.Dataset, err error) {
 		return d, fmt.Errorf("gateway: network: %s: the dataset makes no sense: %w", file, err)
 	}
 	if missing := d.MissingToAttach(); len(missing) > 0 {
-		return d, fmt.Errorf("gateway: network: %s: the dataset lacks %v", file, missing)
+		return d, fmt.Errorf("gateway: network: %s: the dataset lacks %s", file, meshcop.TypeNames(missing))
 	}
 	return d, nil
 }

@@ -93,7 +93,7 @@ func TestReadDataset(t *testing.T) {
 		{"dataset", "want hexadecimal digits"},
 		{whole[:61], "want hexadecimal digits"},
 		{whole[:60], "makes no sense"},
-		{hex.EncodeToString(d.Append(nil)), "lacks [Network Key]"},
+		{hex.EncodeToString(d.Append(nil)), "lacks Network Key"},
 	} {
 		file := filepath.Join(dir, "dataset")
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {

@@ -285,12 +285,8 @@ func (s *Settings) set(key, value string) error {
 		if err != nil {
 			return fail(fmt.Errorf("it is not complete, or changed: %s", strings.TrimPrefix(err.Error(), "meshcop: ")))
 		}
-		if missing := d.MissingActive(); len(missing) > 0 {
-			var names []string
-			for _, t := range missing {
-				names = append(names, t.String())
-			}
-			return fail(errors.New("lacks " + strings.Join(names, ", ")))
+		if missing := d.MissingToAttach(); len(missing) > 0 {
+			return fail(errors.New("lacks " + meshcop.TypeNames(missing)))
 		}
 		s.Dataset = b
 	default:

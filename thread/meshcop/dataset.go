@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Limits of the elements of a Dataset.
@@ -274,6 +275,15 @@ func (d *Dataset) missing(types []Type) []Type {
 // MissingActive returns the elements a complete Active Operational Dataset
 // needs and d does not have.
 func (d *Dataset) MissingActive() []Type { return d.missing(requiredActive) }
+
+// TypeNames lists elements as people do: "Channel, PAN ID".
+func TypeNames(types []Type) string {
+	var list []string
+	for _, t := range types {
+		list = append(list, t.String())
+	}
+	return strings.Join(list, ", ")
+}
 
 // MissingToAttach returns the elements that a device cannot do without to find
 // and attach to a network, which tells it the others.
