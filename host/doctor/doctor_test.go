@@ -408,6 +408,16 @@ var faults = []struct {
 		mount(p.T, "none", p.DataDir, "tmpfs", 0)
 		p.tweak = func(s *system) { s.statfs = statfs }
 	}},
+	{"data in little memory", "HOST-DATATMP", func(p *patient) {
+		mount(p.T, "none", p.DataDir, "tmpfs", 0)
+		p.tweak = func(s *system) {
+			s.statfs = func(dir string) (unix.Statfs_t, error) {
+				st, err := statfs(dir)
+				st.Bavail = 100
+				return st, err
+			}
+		}
+	}},
 	{"disk full", "HOST-DATAFULL", func(p *patient) { p.stat.Bavail = 100 }},
 	{"no files left", "HOST-DATAFULL", func(p *patient) { p.stat.Ffree = 3 }},
 	{"no radio", "HOST-RADIO", func(p *patient) { p.Radio = "spinel+hdlc+uart:///dev/serial/by-id/usb-none" }},
