@@ -50,7 +50,9 @@ func away(err error) view {
 	return view{Dongle: item{Text: text, Advice: advice}, Network: unknown}
 }
 
-func present(st *api.Status) view {
+// present is the view of a gateway that answers, on a system that tells some
+// things itself.
+func present(st *api.Status, notices []string) view {
 	v := view{Dongle: dongle(&st.Radio), Network: network(st), Devices: len(st.Children) + len(st.Routers)}
 	if v.Dongle.Good && v.Network.Good {
 		v.Reach = reach(st.Reach)
@@ -64,7 +66,12 @@ func present(st *api.Status) view {
 		v.Network = item{Text: fmt.Sprintf("The Thread network “%s” is not on the air while no dongle works.", st.Network.Name)}
 	}
 	for _, f := range st.Findings {
-		if f.Level != doctor.Problem && f.Code != doctor.OtherNetwork || f.Code == "HOST-RADIO" { // which the dongle's item tells better
+		switch {
+		case f.Level != doctor.Problem && f.Code != doctor.OtherNetwork:
+			continue
+		case f.Code == "HOST-RADIO": // which the dongle's item tells better
+			continue
+		case f.Code == "HOST-DATATMP" && len(notices) > 0: // and the system this
 			continue
 		}
 		if f.Fix != "" {

@@ -90,14 +90,15 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var v view
+	notices := p.opt.Notices()
 	st, err := p.status(r.Context())
 	if err != nil {
 		v = away(err)
 	} else {
-		v = present(&st)
+		v = present(&st, notices)
 	}
 	v.Hostname, v.Version, v.Problems = p.opt.Hostname(), p.opt.Version, p.opt.Problems()
-	v.Notices, v.Local = append(p.opt.Notices(), v.Notices...), p.opt.Local
+	v.Notices, v.Local = append(notices, v.Notices...), p.opt.Local
 	if p.opt.SSH != nil {
 		v.SSH = new(p.opt.SSH())
 	}

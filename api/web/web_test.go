@@ -63,6 +63,11 @@ func TestPage(t *testing.T) {
 			want: []string{"gatewayd.conf:3: &lt;b&gt;", "These lines of gatewayd.conf are not followed"}},
 		{name: "no card", status: api.Status{Radio: ready, Network: net, Role: "leader"}, notices: []string{"The data partition cannot be used."},
 			want: []string{"This box", "The data partition cannot be used."}, not: []string{"gatewayd.conf"}},
+		{name: "told once", notices: []string{"The data partition cannot be used."}, status: api.Status{Radio: ready, Network: net, Role: "leader", Findings: []doctor.Finding{
+			{Code: "HOST-DATATMP", Level: doctor.Problem, Text: "It is in memory.", Fix: "a volume"}, {Code: "HOST-DATAFULL", Level: doctor.Problem, Text: "It is full."}}},
+			want: []string{"The data partition cannot be used.", "It is full."}, not: []string{"It is in memory."}},
+		{name: "in memory elsewhere", status: api.Status{Radio: ready, Network: net, Role: "leader", Findings: []doctor.Finding{
+			{Code: "HOST-DATATMP", Level: doctor.Problem, Text: "It is in memory.", Fix: "a volume"}}}, want: []string{"It is in memory. What helps: a volume"}},
 		{name: "no internet", status: api.Status{Radio: ready, Network: net, Role: "leader"}, links: []Link{eth}, noTime: []string{"pool.ntp.org"},
 			want: []string{"Connected by eth0", "No time server answers (pool.ntp.org): is there a way to the internet?"}},
 		{name: "no cable is worse", status: api.Status{Radio: ready, Network: net, Role: "leader"}, noTime: []string{"pool.ntp.org"},
