@@ -61,6 +61,32 @@ func TestRename(t *testing.T) {
 	}
 }
 
+// Who has a name is not heard while the link has one of IPv4 and IPv6 only:
+// names are probed for anew when it gets the other.
+func TestRenameWithFamily(t *testing.T) {
+	n := newNetwork(t)
+	a := n.add("a", Config{}, 1)
+	a.publish("x", lamp(7), Options{})
+	n.run(5 * time.Second)
+	n.loss = 1 // others hear IPv4 only
+	b := n.add("b", Config{}, 1)
+	h := lamp(7)
+	h.Addrs, h.Services[0].Port = addrs("fd00::8"), 8
+	r := b.publish("x", h, Options{})
+	n.run(5 * time.Second)
+	if got, want := names(r), "sensor-7 established, Lamp 7 established"; got != want {
+		t.Errorf("alone, names are %s, want %s", got, want)
+	}
+	n.loss = 0
+	i := b.Machine.links[0].Interface
+	i.V4 = true
+	b.SetInterfaces([]Interface{i})
+	n.run(10 * time.Second)
+	if got, want := names(r), "sensor-7-2 established, Lamp 7 (2) established"; got != want {
+		t.Errorf("names are %s, want %s", got, want)
+	}
+}
+
 func TestRenamePolicy(t *testing.T) {
 	n := newNetwork(t)
 	a, b := n.add("a", Config{}, 1), n.add("b", Config{}, 1)

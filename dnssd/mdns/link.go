@@ -38,7 +38,9 @@ type link struct {
 
 // SetInterfaces says what links there are. On a new one, everything is probed
 // for and announced, and all that is browsed is asked for; what was known by
-// one that is gone is gone. Addresses that come or go are announced.
+// one that is gone is gone. One that gets IPv4 or IPv6 only now is new: there
+// may be hosts that were not heard before (RFC 6762 Section 8). Addresses that
+// come or go are announced.
 func (m *Machine) SetInterfaces(ifaces []Interface) {
 	if m.stopped {
 		return
@@ -57,7 +59,12 @@ func (m *Machine) SetInterfaces(ifaces []Interface) {
 	}
 	var fresh []*link
 	for _, i := range ifaces {
+		i.families()
 		l := m.link(i.Index)
+		if l != nil && (i.V4 && !l.V4 || i.V6 && !l.V6) {
+			m.drop(l)
+			l = nil
+		}
 		if l == nil {
 			l = m.newLink(i.Index)
 			m.links = append(m.links, l)
@@ -91,17 +98,22 @@ func (m *Machine) newLink(index int) *link {
 	return l
 }
 
-func (l *link) set(i Interface) {
-	i.Addrs = slices.Clone(i.Addrs)
-	if !i.V4 && !i.V6 {
-		for _, p := range i.Addrs {
-			if p.Addr().Unmap().Is4() {
-				i.V4 = true
-			} else {
-				i.V6 = true
-			}
+// families are those of the addresses, if it is not said.
+func (i *Interface) families() {
+	if i.V4 || i.V6 {
+		return
+	}
+	for _, p := range i.Addrs {
+		if p.Addr().Unmap().Is4() {
+			i.V4 = true
+		} else {
+			i.V6 = true
 		}
 	}
+}
+
+func (l *link) set(i Interface) {
+	i.Addrs = slices.Clone(i.Addrs)
 	if i.MTU == 0 {
 		i.MTU = defaultMTU
 	}
