@@ -19,12 +19,12 @@ func checkHostname(v string) error {
 	if len(v) == 0 || len(v) > 63 {
 		return errors.New("want 1 to 63 letters, digits and hyphens")
 	}
-	for i, c := range []byte(v) {
+	for i, c := range v {
 		switch {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
 		case c == '-' && i > 0 && i < len(v)-1:
 		default:
-			return fmt.Errorf("%q has %q at byte %d: want letters, digits, and hyphens within", v, v[i:i+1], i)
+			return fmt.Errorf("%q has %q at byte %d: want letters from a to z, digits, and hyphens within", v, string(c), i)
 		}
 	}
 	return nil

@@ -53,6 +53,7 @@ func TestParseSettings(t *testing.T) {
 		{"twice", "hostname=a\nhostname=b\n", Settings{Hostname: "b"}, []string{"boot.conf:2: hostname is given in line 1 already"}},
 		{"a bad second leaves the first", "hostname=a\nhostname=-b\n", Settings{Hostname: "a"}, []string{`boot.conf:2: hostname: "-b" has "-" at byte 0`}},
 		{"too long a name", "hostname=" + strings.Repeat("a", 64), Settings{}, []string{"boot.conf:1: hostname: want 1 to 63"}},
+		{"an umlaut in a name", "hostname=k\u00fcche", Settings{}, []string{"hostname: \"k\u00fcche\" has \"\u00fc\" at byte 1: want letters from a to z"}},
 		{"shell in a name", "hostname=$(reboot)", Settings{}, []string{`has "$" at byte 0`}},
 		{"gateway elsewhere", "address=192.0.2.7/24\n\ngateway=198.51.100.1\n", Settings{Address: netip.MustParsePrefix("192.0.2.7/24")},
 			[]string{"boot.conf:3: gateway: 198.51.100.1 is not in the network of the address 192.0.2.7/24"}},
