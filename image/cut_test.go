@@ -21,13 +21,14 @@ import (
 func TestCutsInUpdate(t *testing.T) {
 	c := card(t)
 	s := newStore(t)
-	good := s.bundle("8.1", "debian", 4*time.Minute, nil)
+	good := s.bundle("8.1", s.board, 4*time.Minute, nil)
 	wipeSlot(t, c, 3)
 	r := rand.New(rand.NewPCG(3, 4))
 	apply := func() *box {
 		t.Helper()
 		b := firmware(t, c)
 		b.console.activate(pageLimit)
+		b.console.until(30*time.Second, "ip route | grep -q default")
 		if !b.console.has("started from partition 2") {
 			t.Fatal("a slot was started that is not complete")
 		}

@@ -37,7 +37,6 @@ cp -L "$tree/usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1" "$root/lib/"
 ln -s /bin/busybox "$root/bin/sh"
 ln -s /bin/busybox "$root/sbin/init"
 ln -s sbin/init "$root/init"
-ln -s /run/resolv.conf "$root/etc/resolv.conf"
 # BusyBox knows its own commands.
 printf '#!/bin/sh\nexec /bin/busybox --install -s\n' >"$root/etc/init.d/S00commands"
 

@@ -172,7 +172,7 @@ func TestWatchdog(t *testing.T) {
 	b.console.activate(30 * time.Second)
 	b.console.until(30*time.Second, "ls -l /proc/[0-9]*/fd | grep -q /dev/watchdog")
 	time.Sleep(20 * time.Second) // a look at a gateway that is well
-	if b.console.must(30*time.Second, `for p in $(pidof gatewayd); do grep -q run.--radio /proc/$p/cmdline && kill -STOP $p; done; echo`); b.gone(time.Second) {
+	if b.console.must(30*time.Second, `for p in $(pidof gatewayd); do tr '\0' ' ' </proc/$p/cmdline | grep -q 'run --radio' && kill -STOP $p; done; echo`); b.gone(time.Second) {
 		t.Fatal("it is off at once")
 	}
 	if !b.gone(5 * time.Minute) {

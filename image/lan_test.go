@@ -41,7 +41,7 @@ func cable(name, from, to string) string {
 	return fmt.Sprintf("dgram,id=%s,local.type=unix,local.path=%s,remote.type=unix,remote.path=%s", name, from, to)
 }
 
-// newPeer starts another machine on that cable: Debian's kernel and a shell,
+// newPeer starts another machine on that cable: the image's kernel and a shell,
 // nothing else. The kernel does IPv6 by itself. The settings are the two that
 // an ordinary distribution's network manager has: addresses and routes by
 // router advertisements.
@@ -54,7 +54,7 @@ func newPeer(t *testing.T, l *lan, kernel, root string) *serial {
 	s.powerOn("the peer's QEMU", "qemu-system-aarch64", args...)
 	s.hears(pageLimit, `# `)
 	for _, command := range []string{
-		"/etc/init.d/S00commands && mkdir -p /proc /sys && mount -t proc proc /proc && mount -t sysfs sys /sys",
+		"[ ! -e /etc/init.d/S00commands ] || /etc/init.d/S00commands; mkdir -p /proc /sys && mount -t proc proc /proc && mount -t sysfs sys /sys",
 		"modprobe -a virtio_pci virtio_net",
 		"echo 64 >/proc/sys/net/ipv6/conf/eth0/accept_ra_rt_info_max_plen",
 		"ip link set lo up && ip link set eth0 up",

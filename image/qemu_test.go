@@ -1,7 +1,9 @@
 //go:build image
 
-// Package image boots the card that debian.sh makes, in QEMU. What it does not
-// test is what Buildroot adds: its packages, the boards' kernel and firmware.
+// Package image boots a card in QEMU: the one that debian.sh makes, or another
+// that GATEWAYD_IMAGE names, if its kernel knows QEMU's boards. What the first
+// does not test is what Buildroot adds: its packages, the boards' kernel and
+// firmware.
 package image
 
 import (

@@ -74,10 +74,11 @@ func kept(t *testing.T, card string, n int) {
 
 // A store serves updates to machines.
 type store struct {
-	t    *testing.T
-	dir  string
-	slot string // file: what the image has in its slots
-	url  string // as machines see it
+	t     *testing.T
+	dir   string
+	slot  string // file: what the image has in its slots
+	board string // what the image is for
+	url   string // as machines see it
 }
 
 func newStore(t *testing.T) *store {
@@ -95,6 +96,13 @@ func newStore(t *testing.T) *store {
 	defer f.Close()
 	if _, err := io.Copy(f, io.NewSectionReader(image, offsets[2], 127<<20)); err != nil {
 		t.Fatal(err)
+	}
+	header := make([]byte, update.HeaderLen)
+	if _, err := image.ReadAt(header, offsets[3]-update.HeaderLen); err != nil {
+		t.Fatal(err)
+	}
+	if s.board = between(string(header), `"board":"`, `"`); s.board == "" {
+		t.Fatalf("the image's slot does not end with what it is: %.300q", header)
 	}
 	server := httptest.NewServer(http.FileServer(http.Dir(s.dir)))
 	t.Cleanup(server.Close)
@@ -205,8 +213,8 @@ func wipeSlot(t *testing.T, card string, n int) {
 func TestUpdate(t *testing.T) {
 	c := card(t)
 	s := newStore(t)
-	good := s.bundle("8.1", "debian", 4*time.Minute, nil)
-	broken := s.bundle("9.0", "debian", 30*time.Second, map[string]string{"usr/libexec/gatewayd/gateway": "#!/bin/sh\nexec sleep 1000\n"})
+	good := s.bundle("8.1", s.board, 4*time.Minute, nil)
+	broken := s.bundle("9.0", s.board, 30*time.Second, map[string]string{"usr/libexec/gatewayd/gateway": "#!/bin/sh\nexec sleep 1000\n"})
 	wipeSlot(t, c, 3)
 
 	b := start(t, c, false, nil)
@@ -220,8 +228,8 @@ func TestUpdate(t *testing.T) {
 			return b
 		}), "it is not signed"},
 		{s.change(good, "changed.update", func(b []byte) []byte { return bytes.Replace(b, []byte(`"8.1"`), []byte(`"8.2"`), 1) }), "changed by somebody"},
-		{s.bundle("8.1", "raspberrypi", time.Minute, nil), `for the board "raspberrypi"`},
-		{s.bundle("0", "debian", time.Minute, nil), "0 is older than"},
+		{s.bundle("8.1", "toaster", time.Minute, nil), `for the board "toaster"`},
+		{s.bundle("0", s.board, time.Minute, nil), "0 is older than"},
 		{s.url + "/none.update", "404"},
 	} {
 		if out, code := b.console.run(60*time.Second, "gatewayd update apply "+tt.url); code != 1 || !strings.Contains(out, tt.want) {
