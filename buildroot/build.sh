@@ -3,6 +3,9 @@
 # downloads the pinned Buildroot, unless BUILDROOT names a tree of that
 # release, and Buildroot downloads everything else: an hour and 15 GB.
 # Usage: buildroot/build.sh VERSION OUT
+#   BUILDROOT         a tree of the pinned release
+#   BUILDROOT_OPTIONS  file with options of Buildroot that are set beside the
+#                     image's own: a mirror, a compiler cache
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 version=$1 out=$2
@@ -31,7 +34,8 @@ git -C "$here/.." archive HEAD | tar -x -C "$out/source"
 br() { make -C "$BUILDROOT" O="$out/build" BR2_EXTERNAL="$here" GATEWAYD_SOURCE="$out/source" GATEWAYD_RELEASE="$version" "$@"; }
 SOURCE_DATE_EPOCH=$(git -C "$here" log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
-br -s gatewayd_rpi_defconfig
+cat "$here/configs/gatewayd_rpi_defconfig" ${BUILDROOT_OPTIONS:+"$BUILDROOT_OPTIONS"} >"$out/defconfig"
+br -s defconfig BR2_DEFCONFIG="$out/defconfig"
 br
 br -s legal-info
 cp --sparse=always "$out/build/images/sdcard.img" "$out/sdcard.img"

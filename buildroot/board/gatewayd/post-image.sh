@@ -12,3 +12,4 @@ cp "$firmware"/*.elf "$firmware"/*.dat "$in/slot/"
 # Boards before the fourth start from this file, and from no slot.
 cp "$firmware/bootcode.bin" "$in/boot/"
 IMAGE_BOARD=raspberrypi "$BR2_EXTERNAL_GATEWAYD_PATH/../image/assemble.sh" "$in" "$BINARIES_DIR"
+echo "root $(stat -c %s "$in/slot/rootfs.cpio.zst") bytes, kernel $(stat -c %s "$in/slot/kernel8.img")"
