@@ -3,11 +3,8 @@
 package image
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"regexp"
 	"strconv"
@@ -117,7 +114,7 @@ func TestCutsWithWriter(t *testing.T) {
 		b.console.send(fmt.Sprintf("n=%d; while n=$((n+1)); do echo $n >/data/new && sync /data/new && mv /data/new /data/writer && sync && echo wro''te-$n-; done &\r", last))
 		b.console.hears(30*time.Second, `wrote-\d+-`)
 		size *= 2
-		b.resize(size)
+		b.command("block_resize", "device", "card", "size", size)
 		b.console.send("gatewayd appliance grow /data\r")
 		time.Sleep(time.Duration(r.Int64N(int64(1500 * time.Millisecond))))
 		b.cut()
@@ -140,33 +137,5 @@ func TestCutsWithWriter(t *testing.T) {
 	}
 	if want := (size - offsets[4]) / 1024 * 9 / 10; err != nil || blocks < want {
 		t.Errorf("the data partition has %d KiB, %v; want %d at least", blocks, err, want)
-	}
-}
-
-// resize makes the card of a running machine larger.
-func (b *box) resize(size int64) {
-	b.t.Helper()
-	conn, err := net.Dial("unix", b.monitor)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer conn.Close()
-	answers := bufio.NewScanner(conn)
-	for _, command := range []string{
-		`{"execute": "qmp_capabilities"}`,
-		fmt.Sprintf(`{"execute": "block_resize", "arguments": {"device": "card", "size": %d}}`, size),
-	} {
-		if _, err := fmt.Fprintln(conn, command); err != nil {
-			b.t.Fatal(err)
-		}
-		for answers.Scan() {
-			var a struct{ Return, Error json.RawMessage }
-			if err := json.Unmarshal(answers.Bytes(), &a); err != nil || a.Error != nil {
-				b.t.Fatalf("%s: %s, %v", command, answers.Bytes(), err)
-			}
-			if a.Return != nil {
-				break // what comes before is a greeting, or news
-			}
-		}
 	}
 }

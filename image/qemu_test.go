@@ -100,8 +100,8 @@ func start(t *testing.T, card string, tryboot bool, d *dongle) *box {
 
 // startOn is start on one of QEMU's boards: virt, which has nothing of a
 // Raspberry Pi but is fast, or raspi3b. Beside QEMU's own network there may be
-// a LAN with others.
-func startOn(t *testing.T, board, card string, tryboot bool, d *dongle, l *lan) *box {
+// a LAN with others, and more is what else there is for QEMU.
+func startOn(t *testing.T, board, card string, tryboot bool, d *dongle, l *lan, more ...string) *box {
 	t.Helper()
 	a, err := appliance.ParseAutoboot(readFile(t, card, 1, "autoboot.txt"))
 	if err != nil {
@@ -139,11 +139,13 @@ func startOn(t *testing.T, board, card string, tryboot bool, d *dongle, l *lan) 
 		args = append(args, "-netdev", user+",id=lan")
 	}
 	switch board {
-	case "virt", "virt with a watchdog":
+	case "virt", "virt with a watchdog", "virt without a network":
 		args = append(args, "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "512",
-			"-drive", "file="+card+",if=none,id=card,format=raw"+lock, "-device", "virtio-blk-pci,drive=card,romfile=",
-			"-device", "virtio-net-pci,netdev=lan,romfile=", "-device", "qemu-xhci")
-		if board != "virt" {
+			"-drive", "file="+card+",if=none,id=card,format=raw"+lock, "-device", "virtio-blk-pci,drive=card,romfile=", "-device", "qemu-xhci")
+		if board != "virt without a network" {
+			args = append(args, "-device", "virtio-net-pci,netdev=lan,romfile=,id=nic")
+		}
+		if board == "virt with a watchdog" {
 			args = append(args, "-device", "i6300esb")
 		}
 	case "raspi3b":
@@ -157,7 +159,7 @@ func startOn(t *testing.T, board, card string, tryboot bool, d *dongle, l *lan) 
 	if !strings.Contains(cmdline, "gw.trial=") {
 		cmdline += " gw.trial=4s,4m" // a minute is long for a test
 	}
-	args = append(args, b.console.args()...)
+	args = append(append(args, b.console.args()...), more...)
 	args = append(args, "-append", fmt.Sprintf("%s gw.partition=%d", cmdline, slot))
 	if d != nil {
 		args = append(args, "-chardev", "socket,id=rcp,reconnect=1,path="+d.socket, "-device", "usb-serial,chardev=rcp")
