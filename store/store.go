@@ -14,6 +14,8 @@ import (
 	"slices"
 	"sync"
 
+	"gatewayd/internal/durable"
+
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 )
@@ -61,7 +63,7 @@ func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("store: making data directory: %w", err)
 	}
-	if err := syncDir(filepath.Dir(filepath.Clean(dir))); err != nil {
+	if err := durable.SyncDir(filepath.Dir(filepath.Clean(dir))); err != nil {
 		return fmt.Errorf("store: making data directory: %w", err)
 	}
 	return nil
@@ -209,7 +211,7 @@ func (s *Store) setAside(file string, cause error) string {
 	}
 	err := os.Rename(filepath.Join(s.dir, file), filepath.Join(s.dir, to))
 	if err == nil {
-		err = syncDir(s.dir)
+		err = durable.SyncDir(s.dir)
 	}
 	if err != nil {
 		attrs = append(attrs, slog.String("not set aside", err.Error()))
@@ -276,7 +278,7 @@ func (s *Store) write(file string, b []byte) error {
 	if err := p.CloseAtomicallyReplace(); err != nil {
 		return err
 	}
-	if err := syncDir(s.dir); err != nil {
+	if err := durable.SyncDir(s.dir); err != nil {
 		os.Remove(filepath.Join(s.dir, file)) // it may or may not be there after a power cut
 		return err
 	}
@@ -311,7 +313,7 @@ func (s *Store) remove(name string, f files) error {
 			return fmt.Errorf("store: deleting %s: %w", name, err)
 		}
 	}
-	if err := syncDir(s.dir); err != nil {
+	if err := durable.SyncDir(s.dir); err != nil {
 		return fmt.Errorf("store: deleting %s: %w", name, err)
 	}
 	return nil
@@ -369,15 +371,5 @@ func (s *Store) wipe() error {
 	if err := os.Remove(filepath.Join(s.dir, wipeName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("store: wiping: %w", err)
 	}
-	return syncDir(s.dir)
-}
-
-// syncDir puts a directory's entries on the disk.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return durable.SyncDir(s.dir)
 }

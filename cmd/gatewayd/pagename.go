@@ -10,11 +10,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
 	"gatewayd/dnssd"
 	"gatewayd/dnssd/multicast"
+	"gatewayd/internal/durable"
 )
 
 // listenPort is the port of an address to listen on.
@@ -79,5 +79,5 @@ func renamed(file, name string) error {
 		}
 	}
 	return errors.Join(os.NewSyscallError("sethostname", unix.Sethostname([]byte(name))),
-		renameio.WriteFile(file, fmt.Appendf(nil, "%s %s\n", asked, name), 0o644))
+		durable.WriteFile(file, fmt.Appendf(nil, "%s %s\n", asked, name), 0o644))
 }

@@ -16,7 +16,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/google/renameio/v2"
+	"gatewayd/internal/durable"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -290,7 +291,7 @@ func (k *Keeper) write() error {
 	}
 	b, err := json.MarshalIndent(journal{World: k.world, Saved: k.saved}, "", "\t")
 	if err == nil {
-		err = renameio.WriteFile(k.file, append(b, '\n'), 0o600)
+		err = durable.WriteFile(k.file, append(b, '\n'), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("sysctl: remembering what settings were before: %w", err)

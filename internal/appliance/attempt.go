@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/google/renameio/v2"
+	"gatewayd/internal/durable"
 )
 
 // AttemptFile is on the data partition: it tells one slot what became of the
@@ -61,7 +61,7 @@ func (a *Attempt) Save(file string) error {
 	if err != nil {
 		return fmt.Errorf("appliance: %w", err)
 	}
-	if err := renameio.WriteFile(file, append(b, '\n'), 0o644); err != nil {
+	if err := durable.WriteFile(file, append(b, '\n'), 0o644); err != nil {
 		return fmt.Errorf("appliance: %w", err)
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
+	"gatewayd/internal/durable"
 	"gatewayd/sntp"
 )
 
@@ -110,7 +111,7 @@ func (o *Time) servers() []string {
 }
 
 func (o *Time) save() {
-	if err := renameio.WriteFile(o.Save, fmt.Appendf(nil, "%d\n", time.Now().Unix()), 0o644); err != nil {
+	if err := durable.WriteFile(o.Save, fmt.Appendf(nil, "%d\n", time.Now().Unix()), 0o644); err != nil {
 		o.Log.Warn("the time is not saved", "id", "TIME-SAVE", "err", err)
 	}
 }

@@ -96,6 +96,7 @@ var table = map[string]ring{
 	"packaging/sbom":     daemon,
 	"internal/appliance": daemon,
 	"internal/update":    daemon,
+	"internal/durable":   daemon,
 	"internal/filepages": daemon,
 	"internal/nonblock":  daemon,
 	"internal/pump":      daemon,
