@@ -73,7 +73,7 @@ func TestCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range []string{"findfs", "timeout", "xargs", "cttyhack", "reboot", "modprobe", "udhcpc", "login"} {
+	for _, command := range []string{"dd", "timeout", "xargs", "cttyhack", "reboot", "modprobe", "udhcpc", "login"} {
 		if !seen[command] {
 			t.Errorf("%s is not found in the overlay, where it is used", command)
 		}

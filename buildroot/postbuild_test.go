@@ -12,7 +12,7 @@ import (
 // a module of, and at nothing else.
 func TestDroppedOption(t *testing.T) {
 	for _, tt := range []struct{ old, new, want string }{
-		{"CONFIG_FINDFS=y", "# CONFIG_FINDFS is not set", "CONFIG_FINDFS=y is not in "},
+		{"CONFIG_CTTYHACK=y", "# CONFIG_CTTYHACK is not set", "CONFIG_CTTYHACK=y is not in "},
 		{"CONFIG_IPV6=y", "CONFIG_IPV6=m", "CONFIG_IPV6=y is not in "},
 		{"CONFIG_NFT_MASQ=m", "", "CONFIG_NFT_MASQ=m is not in "},
 		{"CONFIG_NFT_MASQ=m", "CONFIG_NFT_MASQ=y", ""},
