@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -138,7 +139,12 @@ func TestNewCard(t *testing.T) {
 	b := start(t, card(t), false, d)
 	b.console.activate(pageLimit)
 	b.console.until(pageLimit, "gatewayd status | grep -E 'role +leader'")
-	kept := strings.TrimSpace(b.console.must(pageLimit, "gatewayd dataset export 2>/dev/null | grep -E '^[0-9a-f]{100,}$'"))
+	// The log is on the console, too.
+	out := b.console.must(pageLimit, "gatewayd dataset export 2>/dev/null")
+	kept := regexp.MustCompile(`(?m)^[0-9a-f]{100,}$`).FindString(out)
+	if kept == "" {
+		t.Fatalf("no dataset in %q", out)
+	}
 	name := between(b.page(), "“", "”")
 	v := newDevice(t, d)
 	for _, command := range []string{"dataset set active " + kept, "ifconfig up", "thread start"} {
