@@ -115,7 +115,8 @@ func testErrors(t *testing.T, a, b stream) {
 	if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("read: %v", err)
 	}
-	if err := a.SetWriteDeadline(time.Now().Add(time.Millisecond)); err != nil {
+	// Long enough for the write to begin, on a busy machine, too.
+	if err := a.SetWriteDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := a.Write(make([]byte, 1<<20)); n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
